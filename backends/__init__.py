@@ -1,0 +1,1 @@
+"""Compilation targets: one folder each; none imports another."""

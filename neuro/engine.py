@@ -1,0 +1,92 @@
+"""What a backend provides: an :class:`Engine` that runs a program, and a :class:`Backend` entry.
+
+A backend lives in its own folder, never imports another, and is found through the entry-point
+group ``neuro.backends``. Users meet neither class: :func:`neuro.compile` wraps an engine in a
+:class:`neuro.Simulation`, which validates, records and converts.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.program import IntArray, Program
+from neuro.progress import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A checkpoint: portable between backends, continues bit for bit.
+
+    Attributes
+    ----------
+    step : int
+        Steps already run; the next step has this number.
+    arrays : dict
+        Value of every non-constant array and of every array that was set since compilation.
+    recent : dict
+        Per population with outgoing projections: (steps, units) of the spikes that may still
+        be on their way, those of steps ``step - longest delay <= k < step``, in order.
+    """
+
+    step: int
+    arrays: Mapping[str, NDArray[np.generic]]
+    recent: Mapping[str, tuple[IntArray, IntArray]]
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """What one call of :meth:`Engine.run` recorded.
+
+    ``spikes[population]`` holds (steps, units), absolute step numbers, sorted by step, then
+    unit. ``traces[i]``, i the index into ``program.records``, has shape ``[steps, units]``.
+    """
+
+    spikes: Mapping[str, tuple[IntArray, IntArray]]
+    traces: Mapping[int, NDArray[np.generic]] = field(default_factory=dict)
+
+
+class Engine(ABC):
+    """A compiled program with its state. Constructed by :meth:`Backend.compile`."""
+
+    @abstractmethod
+    def run(self, steps: int, progress: Progress) -> Recorded:
+        """Run ``steps`` more time steps; ``progress.advance(n)`` is called as they pass."""
+
+    @abstractmethod
+    def read(self, name: str) -> NDArray[np.generic]:
+        """A copy of an array's current value, in its program shape and dtype."""
+
+    @abstractmethod
+    def write(self, name: str, value: NDArray[np.generic]) -> None:
+        """Replace an array's value (already checked: shape and dtype are the program's)."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """A checkpoint of everything that the next step depends on."""
+
+    @abstractmethod
+    def restore(self, state: State) -> None:
+        """Go back (or forward) to a checkpoint of this program, made by any backend."""
+
+    def close(self) -> None:
+        """Release processes, folders and memory; the engine cannot run afterwards."""
+
+
+class Backend(Protocol):
+    """What an entry point of the group ``neuro.backends`` must be."""
+
+    name: str
+
+    def available(self) -> bool | str:
+        """``True``, or one sentence: what is missing and how to mend it. Must be quick."""
+        ...
+
+    def compile(self, program: Program, **options: Any) -> Engine:
+        """Make an engine. Unknown options raise :class:`neuro.errors.CompileError`."""
+        ...

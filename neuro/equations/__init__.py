@@ -1,0 +1,1 @@
+"""The equation language: parse, check dimensions, integrate."""

@@ -1,0 +1,1 @@
+"""Learning beside the program: equilibrium propagation, sleep replay, the continual protocol."""

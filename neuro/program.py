@@ -1,0 +1,406 @@
+"""The discrete-time program: what a network means, as named arrays and ordered steps.
+
+A network is lowered once to a :class:`Program`; every backend runs that same program, in the
+order of :attr:`Program.steps`, once per time step. Each step declares what it reads and writes.
+
+Names are qualified: array ``"exc.v"`` belongs to population (or projection) ``exc``; a name that
+begins with ``_`` is local to one step. Every array has a *domain*:
+
+===================  ==============================================================
+domain               one value per
+===================  ==============================================================
+name of a population unit of that population
+name of a projection synapse (dense: ``[pre, post]``; sparse: CSR order, one axis)
+``""``               network (a scalar that may change between runs)
+===================  ==============================================================
+
+The order of one time step is normative (see ``docs/architecture.md``): arrive, update,
+threshold, reset, plasticity, record. Additions happen in a stated order: within a projection by
+presynaptic index into that projection's own buffer, then buffer by buffer in the order in which
+the projections were made. That is what makes spike trains equal on all backends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, Union, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.equations.expression import Expr, names, to_text
+
+FloatArray = NDArray[np.floating]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Array:
+    """One named array of the program.
+
+    Attributes
+    ----------
+    name : str
+        Qualified name, ``owner.variable``.
+    domain : str
+        What it has one value per (see the module's table).
+    initial : ndarray
+        Values before the first step: float (in the precision of the program), int32 or bool.
+    constant : bool
+        True when no step writes it (parameters, static weights).
+    """
+
+    name: str
+    domain: str
+    initial: NDArray[np.generic]
+    constant: bool = False
+
+    @property
+    def owner(self) -> str:
+        """Population or projection that the array belongs to."""
+        return self.name.partition(".")[0]
+
+    @property
+    def variable(self) -> str:
+        """The part of the name after the owner."""
+        return self.name.partition(".")[2]
+
+    @property
+    def kind(self) -> str:
+        """``"float"``, ``"int"`` or ``"bool"``."""
+        return {"f": "float", "i": "int", "b": "bool"}[self.initial.dtype.kind]
+
+
+@dataclass(frozen=True)
+class Assign:
+    """``target = expression``; the target is an array, or a step-local name (leading ``_``)."""
+
+    target: str
+    expression: Expr
+
+    @property
+    def local(self) -> bool:
+        """Whether the target lives only within its step."""
+        return self.target.startswith("_")
+
+    def __str__(self) -> str:
+        return f"{self.target} = {to_text(self.expression)}"
+
+
+@dataclass(frozen=True)
+class Dense:
+    """All-to-all connectivity: the weight array has shape ``[n_pre, n_post]``."""
+
+    n_pre: int
+    n_post: int
+
+    @property
+    def count(self) -> int:
+        """Number of synapses."""
+        return self.n_pre * self.n_post
+
+
+@dataclass(frozen=True, eq=False)
+class Sparse:
+    """Connectivity in compressed rows: row = presynaptic unit, ascending targets within a row."""
+
+    n_pre: int
+    n_post: int
+    row_start: IntArray
+    targets: IntArray
+
+    @property
+    def count(self) -> int:
+        """Number of synapses."""
+        return len(self.targets)
+
+
+Connectivity = Union[Dense, Sparse]
+
+
+@runtime_checkable
+class EventSource(Protocol):
+    """A population without inputs: its spikes are data, the same on every backend."""
+
+    def events(self, start: int, stop: int) -> tuple[IntArray, IntArray]:
+        """Spikes of steps ``start <= k < stop`` as (steps, units), sorted by step, then unit."""
+        ...
+
+
+@dataclass(frozen=True)
+class Arrive:
+    """Spikes emitted ``delay`` steps ago reach their synapses (normative step 1).
+
+    ``into[post] = sum of weights[pre, post]`` over the pre units that spiked at step
+    ``k - delay``, added in order of ascending pre; zero where none arrives. With ``transposed``
+    the weights (and connectivity) of ``synapses`` are read the other way round: the projection
+    runs from that projection's target back to its source (tied feedback weights).
+    """
+
+    projection: str
+    source: str
+    target: str
+    delay: int
+    synapses: str  # projection that owns the connectivity (itself, unless tied)
+    weights: str
+    into: str
+    transposed: bool = False
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Arrays read."""
+        return (self.weights,)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Arrays written."""
+        return (self.into,)
+
+
+def _reads(assigns: tuple[Assign, ...]) -> tuple[str, ...]:
+    seen = dict.fromkeys(n for a in assigns for n in names(a.expression) if not n.startswith("_"))
+    return tuple(seen)
+
+
+def _writes(assigns: tuple[Assign, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(a.target for a in assigns if not a.local))
+
+
+@dataclass(frozen=True)
+class Update:
+    """Every unit of a population goes to its next state (2); assignments run in order."""
+
+    population: str
+    assigns: tuple[Assign, ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Arrays read."""
+        return _reads(self.assigns)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Arrays written."""
+        return _writes(self.assigns)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Units where ``condition`` holds emit a spike of this step (3)."""
+
+    population: str
+    condition: Expr
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Arrays read."""
+        return tuple(dict.fromkeys(names(self.condition)))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Arrays written (none: spikes are events)."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Assignments for the units that spiked in this step (4)."""
+
+    population: str
+    assigns: tuple[Assign, ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Arrays read."""
+        return _reads(self.assigns)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Arrays written."""
+        return _writes(self.assigns)
+
+
+@dataclass(frozen=True)
+class Plasticity:
+    """A learning rule at one projection (5): trace decay, then arrivals, then post spikes.
+
+    Names say which side they are on: ``"con.x@pre"`` is the trace ``con.x`` indexed by the
+    source unit, ``"exc.v@post"`` a variable of the target unit; a name without side is synaptic
+    (indexed by the synapse) or a scalar. Targets are written the same way.
+
+    ``decay`` runs for all units of a trace. ``on_pre`` runs for the source units whose spikes
+    arrive in this step, ``on_post`` for the target units that spiked in this step; in both, an
+    assignment to a trace runs once per unit, one to a synaptic array once per synapse of those
+    units, in the order written. Arrivals come first.
+
+    ``pre_flag`` (``post_flag``), when not None, names a bool array that is true, during this
+    step's plasticity, for source units whose spikes arrive (target units that spiked).
+    With ``transposed`` the synapses belong to a projection that runs the other way (tied
+    weights); sides still mean the source and target of *this* projection.
+    """
+
+    projection: str
+    source: str
+    target: str
+    delay: int
+    synapses: str
+    decay: tuple[Assign, ...]
+    on_pre: tuple[Assign, ...]
+    on_post: tuple[Assign, ...]
+    pre_flag: str | None = None
+    post_flag: str | None = None
+    transposed: bool = False
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Arrays read."""
+        reads = _reads(self.decay + self.on_pre + self.on_post)
+        return tuple(dict.fromkeys(array_of(n) for n in reads))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Arrays written."""
+        writes = _writes(self.decay + self.on_pre + self.on_post)
+        return tuple(dict.fromkeys(array_of(n) for n in writes))
+
+
+def array_of(name: str) -> str:
+    """Array name of a name in a plasticity step: ``"con.x@pre"`` -> ``"con.x"``."""
+    return name.partition("@")[0]
+
+
+def side_of(name: str) -> str:
+    """Side of a name in a plasticity step: ``"pre"``, ``"post"`` or ``""``."""
+    return name.partition("@")[2]
+
+
+Step = Union[Arrive, Update, Threshold, Reset, Plasticity]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What is kept (6): spikes of a population, or an array at the end of each step."""
+
+    owner: str
+    variable: str  # "spikes" or a variable of the owner
+    units: IntArray | None = None  # None: all
+
+    @property
+    def array(self) -> str:
+        """Qualified name of the recorded array."""
+        return f"{self.owner}.{self.variable}"
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A lowered network.
+
+    Attributes
+    ----------
+    name, dt, precision
+        Name of the network; time step in seconds; ``"float64"`` or ``"float32"``.
+    sizes : dict
+        Units per population, sources included, in order of definition.
+    sources : dict
+        Event source of each population that has no inputs.
+    arrays : dict
+        Every array by qualified name.
+    connectivity : dict
+        Of each projection that owns synapses.
+    steps : tuple
+        The steps of one time step, in order.
+    records : tuple
+        What is recorded.
+    integrators : dict
+        Per population: how its equations were integrated ("exact", "exponential Euler", "Euler").
+    """
+
+    name: str
+    dt: float
+    precision: str
+    sizes: Mapping[str, int]
+    sources: Mapping[str, EventSource]
+    arrays: Mapping[str, Array]
+    connectivity: Mapping[str, Connectivity]
+    steps: tuple[Step, ...]
+    records: tuple[Record, ...]
+    integrators: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """Floating-point type of all float arrays."""
+        return np.dtype(self.precision)
+
+    @property
+    def max_delays(self) -> dict[str, int]:
+        """Longest delay, in steps, of the projections that leave each population."""
+        longest: dict[str, int] = {}
+        for step in self.steps:
+            if isinstance(step, Arrive | Plasticity):
+                longest[step.source] = max(longest.get(step.source, 0), step.delay)
+        return longest
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the program's structure, without data.
+
+        Two programs with the same fingerprint differ at most in array values, connectivity
+        of sparse projections and source events: compiled code of one runs the other.
+        """
+        structure = {
+            "dt": float(self.dt).hex(),
+            "precision": self.precision,
+            "sizes": dict(self.sizes),
+            "sources": sorted(self.sources),
+            "arrays": [(a.name, a.domain, a.kind, a.constant) for a in self.arrays.values()],
+            "connectivity": {n: type(c).__name__ for n, c in self.connectivity.items()},
+            "steps": [_step_text(s) for s in self.steps],
+            "records": [
+                (r.owner, r.variable, None if r.units is None else r.units.tolist())
+                for r in self.records
+            ],
+        }
+        return hashlib.sha256(json.dumps(structure).encode()).hexdigest()
+
+    def __str__(self) -> str:
+        lines = [f"program {self.name!r}: dt = {self.dt:g} s, {self.precision}"]
+        for name, size in self.sizes.items():
+            what = "source" if name in self.sources else self.integrators.get(name, "no equations")
+            lines.append(f"  {name}: {size} units ({what})")
+        lines.append("each time step:")
+        lines += [f"  {line}" for step in self.steps for line in _step_text(step).splitlines()]
+        for record in self.records:
+            lines.append(f"  record {record.array}")
+        return "\n".join(lines)
+
+
+def _step_text(step: Step) -> str:
+    """Complete, human-readable text of one step (also what the fingerprint covers)."""
+    match step:
+        case Arrive():
+            turn = " (transposed)" if step.transposed else ""
+            return (
+                f"arrive {step.projection}: {step.into} = sum of {step.weights}{turn} over spikes"
+                f" of {step.source} {step.delay} step(s) ago -> {step.target}"
+            )
+        case Update() | Reset():
+            head = f"{type(step).__name__.lower()} {step.population}:"
+            return "\n  ".join([head, *map(str, step.assigns)])
+        case Threshold():
+            return f"threshold {step.population}: {to_text(step.condition)}"
+        case Plasticity():
+            turn = f", on {step.synapses} transposed" if step.transposed else ""
+            flags = ", ".join(f for f in (step.pre_flag, step.post_flag) if f)
+            lines = [
+                f"plasticity {step.projection} ({step.source} -> {step.target}, delay {step.delay}"
+                f"{turn}{f'; flags {flags}' if flags else ''}):"
+            ]
+            for title, assigns in (
+                ("decay", step.decay),
+                ("on arrival", step.on_pre),
+                ("on spike", step.on_post),
+            ):
+                lines += [f"  {title}: {assign}" for assign in assigns]
+            return "\n".join(lines)
