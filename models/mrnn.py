@@ -247,9 +247,7 @@ class MRNN:
         inputs = self._tensor(images)
         targets = self._tensor(self._targets(y, len(images), "MRNN.gradients"))
         if rule == "bptt":
-            return truncated_gradients(
-                inputs, targets, self.weights, self.biases, self.settings
-            )
+            return truncated_gradients(inputs, targets, self.weights, self.biases, self.settings)
         return ep_gradients(
             inputs,
             targets,
@@ -324,21 +322,22 @@ class MRNN:
 
         update = _Descent(self, rates, momentum, rule)
         count = len(array)
-        x = torch.empty((min(batch_size, count), self.sizes[0]), **self._like)
-        y = torch.empty((min(batch_size, count), self.sizes[-1]), **self._like)
+        rows = min(batch_size, count)
+        whole = inputs.new_empty(rows, self.sizes[0]), targets.new_empty(rows, self.sizes[-1])
         done = 0
         for _ in range(epochs):
             order = torch.from_numpy(stream.permutation(count)).to(self.device)
             signs = [1] * -(-count // batch_size)
             if self.settings.estimator == "random-sign":
                 signs = (2 * stream.integers(0, 2, len(signs)) - 1).tolist()
-            for sign, start in zip(signs, range(0, count, batch_size), strict=True):
-                chosen = order[start : start + batch_size]
-                rows = len(chosen)
-                torch.index_select(inputs, 0, chosen, out=x[:rows])
-                torch.index_select(targets, 0, chosen, out=y[:rows])
-                update(x[:rows], y[:rows], sign)
-                done += rows
+            for sign, chosen in zip(signs, torch.split(order, batch_size), strict=True):
+                batch = whole
+                if len(chosen) < len(whole[0]):  # the last one of an epoch
+                    batch = whole[0][: len(chosen)], whole[1][: len(chosen)]
+                torch.index_select(inputs, 0, chosen, out=batch[0])
+                torch.index_select(targets, 0, chosen, out=batch[1])
+                update(*batch, sign)
+                done += len(chosen)
                 if progress is not None:
                     progress(done)
         if not all(bool(torch.isfinite(w).all()) for w in [*self.weights, *self.biases]):
@@ -348,10 +347,6 @@ class MRNN:
             )
 
     # --- helpers -----------------------------------------------------------------------------
-
-    @property
-    def _like(self) -> dict[str, object]:
-        return {"device": self.device, "dtype": self.dtype}
 
     def _tensor(self, array: ArrayLike) -> Tensor:
         """A new tensor of the model's kind; never a view of the user's memory."""
@@ -467,9 +462,7 @@ def _checked_rates(rates: Sequence[float], count: int) -> list[float]:
 
 def _check_rule(rule: str, who: str) -> None:
     if rule not in RULES:
-        raise DescriptionError(
-            f"{who} rule: {rule!r} is unknown; choose one of {', '.join(RULES)}"
-        )
+        raise DescriptionError(f"{who} rule: {rule!r} is unknown; choose one of {', '.join(RULES)}")
 
 
 def _check_positive(value: int, what: str) -> None:

@@ -139,12 +139,15 @@ class Layers:
         The part of ``flat`` that holds the hidden layers.
     layer : list of Tensor
         One contiguous view [rows, units] per layer, the output last.
+    parts : list of list of Tensor
+        The same rows again, cut into one part per nudge: ``parts[i][l]`` is [batch, units].
     """
 
     flat: Tensor
     squashed: Tensor
     hidden: Tensor
     layer: list[Tensor]
+    parts: list[list[Tensor]]
 
 
 class _Memory:
@@ -165,45 +168,59 @@ class _Memory:
 
 
 class _Phase:
-    """The buffers of one relaxation of ``rows`` examples: views into shared memory.
+    """The buffers of one relaxation: views into shared memory, made once per batch size.
+
+    A phase holds ``parts`` copies of the batch, one per nudge, stacked along the rows so that
+    they relax in the same matrix products.
 
     Attributes
     ----------
     state, spare : Layers
         States and, each step, the currents or next states.
-    rate, slope : Layers or None
-        rho(s) and its slope, where the dynamics need them.
-    drive : Tensor
-        Current of the first hidden layer from the clamped input, [rows, units].
-    pull_to : Tensor
-        Constant part of the output's current, [rows, outputs].
-    pull_by : Tensor
-        Factor of the output in the nudge, one a row, [rows, 1].
+    rate : Layers or None
+        rho(s), where the dynamics need it.
+    slope : Tensor or None
+        State-dependent part of rho'(s) of the hidden layers.
+    drive : list of Tensor
+        Current of the first hidden layer from the clamped input: all rows, then per part.
+    pull_to : list of Tensor
+        Constant part of the output's current: all rows, then per part.
+    target_pull : list of Tensor
+        beta * target, for a nudge outside rho: all rows, then per part.
+    pull_by : list of Tensor
+        Factor of the output in the nudge, [rows, 1]: all rows, then per part.
     softmax : Tensor
         Scratch for the cross-entropy nudge, [rows, outputs].
     """
 
     def __init__(
-        self, memory: _Memory, tag: str, rows: int, units: Sequence[int], squash_output: bool
+        self,
+        memory: _Memory,
+        tag: str,
+        batch: int,
+        parts: int,
+        units: Sequence[int],
+        settings: EquilibriumSettings,
     ) -> None:
-        self.rows = rows
+        self.batch, self.rows = batch, batch * parts
         self.moved = False
         self._memory, self._tag = memory, tag
-        self._units, self._squash_output = tuple(units), squash_output
+        self._units, self._squash_output = tuple(units), settings.output_is_squashed
         self.state = self._layers("state")
         self.spare = self._layers("spare")
         self.rate: Layers | None = None
         self.slope: Tensor | None = None
-        self.drive = self._block("drive", units[0])
-        self.pull_to = self._block("pull_to", units[-1])
-        self.target_pull = self._block("target_pull", units[-1])
-        self.pull_by = self._block("pull_by", 1)
+        if settings.dynamics == "energy" and not settings.rho.is_identity_inside:
+            self.rate = self._layers("rate")
+            self.slope = self._layers("slope").hidden
+        self.drive = self._cut(self._block("drive", units[0]))
+        self.pull_to = self._cut(self._block("pull_to", units[-1]))
+        self.target_pull = self._cut(self._block("target_pull", units[-1]))
+        self.pull_by = self._cut(self._block("pull_by", 1))
         self.softmax = self._block("softmax", units[-1])
 
-    def need_rates(self) -> None:
-        """Allocate what only the ``energy`` form with a smooth activation reads."""
-        self.rate = self._layers("rate")
-        self.slope = self._layers("slope").hidden
+    def _cut(self, block: Tensor) -> list[Tensor]:
+        return [block, *torch.split(block, self.batch)]
 
     def _take(self, name: str, size: int) -> Tensor:
         flat, moved = self._memory.take(f"{self._tag}.{name}", size)
@@ -215,13 +232,16 @@ class _Phase:
 
     def _layers(self, name: str) -> Layers:
         flat = self._take(name, self.rows * sum(self._units))
-        parts = flat.split([self.rows * n for n in self._units])
+        stretches = torch.split(flat, [self.rows * n for n in self._units])
         hidden = flat[: self.rows * sum(self._units[:-1])]
+        layer = [s.view(self.rows, n) for s, n in zip(stretches, self._units, strict=True)]
+        per_layer = [torch.split(s, self.batch) for s in layer]
         return Layers(
             flat=flat,
             squashed=flat if self._squash_output else hidden,
             hidden=hidden,
-            layer=[part.view(self.rows, n) for part, n in zip(parts, self._units, strict=True)],
+            layer=layer,
+            parts=[list(part) for part in zip(*per_layer, strict=True)],
         )
 
 
@@ -257,26 +277,16 @@ class Workspace:
         self.memory = _Memory(device, dtype)
         self._phases: dict[tuple[str, int], _Phase] = {}
 
-    def phase(self, tag: str, rows: int) -> _Phase:
-        """Return the buffers of phase ``tag`` for ``rows`` examples."""
-        found = self._phases.get((tag, rows))
+    def phase(self, tag: str, batch: int, parts: int = 1) -> _Phase:
+        """Return the buffers of phase ``tag`` for ``parts`` copies of ``batch`` examples."""
+        found = self._phases.get((tag, batch))
         if found is None:
-            made = _Phase(
-                self.memory, tag, rows, self.units, self.settings.output_is_squashed
-            )
-            if self.settings.dynamics == "energy" and not self.settings.rho.is_identity_inside:
-                made.need_rates()
+            made = _Phase(self.memory, tag, batch, parts, self.units, self.settings)
             if made.moved or len(self._phases) >= self.LAYOUTS:
                 # Views into memory that was outgrown would keep the old memory alive.
                 self._phases.clear()
-            found = self._phases[tag, rows] = made
+            found = self._phases[tag, batch] = made
         return found
-
-    def contrast(self, rows: int) -> list[Tensor]:
-        """Return one buffer [rows, units] per layer for a difference of states."""
-        flat, _ = self.memory.take("contrast", rows * sum(self.units))
-        parts = flat.split([rows * n for n in self.units])
-        return [part.view(rows, n) for part, n in zip(parts, self.units, strict=True)]
 
 
 # --- one relaxation --------------------------------------------------------------------------
@@ -330,18 +340,18 @@ def _prepare(
 
 def _set_drive(phase: _Phase, x: Tensor, net: _Network) -> None:
     """The clamped input's part of the first current: the same in every step of every phase."""
-    torch.addmm(net.base[0], x, net.weights[0], alpha=net.gain, out=phase.drive)
+    torch.addmm(net.base[0], x, net.weights[0], alpha=net.gain, out=phase.drive[0])
 
 
 def _currents(rates: list[Tensor], out: list[Tensor], phase: _Phase, net: _Network) -> None:
     """Write gain * u + offset of every layer to ``out``, read from the old ``rates``."""
     last = len(out) - 1
-    torch.addmm(phase.drive, rates[1], net.feedback[1], alpha=net.gain, out=out[0])
+    torch.addmm(phase.drive[0], rates[1], net.feedback[1], alpha=net.gain, out=out[0])
     for i in range(1, last):
         torch.addmm(net.base[i], rates[i - 1], net.weights[i], alpha=net.gain, out=out[i])
         out[i].addmm_(rates[i + 1], net.feedback[i + 1], alpha=net.gain)
     torch.addmm(
-        phase.pull_to, rates[last - 1], net.weights[last], alpha=net.output_gain, out=out[last]
+        phase.pull_to[0], rates[last - 1], net.weights[last], alpha=net.output_gain, out=out[last]
     )
 
 
@@ -350,7 +360,7 @@ def _pull_back(current: Tensor, output: Tensor, phase: _Phase, loss: str) -> Non
     if loss == "cross-entropy":
         torch.softmax(output, 1, out=phase.softmax)
         output = phase.softmax
-    current.addcmul_(output, phase.pull_by)
+    current.addcmul_(output, phase.pull_by[0])
 
 
 def _relax_prototypical(
@@ -376,7 +386,7 @@ def _relax_leaky(
         _currents(state.layer, current.layer, phase, net)
         rho.squash_(current.squashed)
         if nudged:
-            current.layer[-1].add_(phase.target_pull)
+            current.layer[-1].add_(phase.target_pull[0])
             _pull_back(current.layer[-1], state.layer[-1], phase, loss)
         state.flat.lerp_(current.flat, step)
 
@@ -429,7 +439,7 @@ def _run_free(x: Tensor, net: _Network, settings: EquilibriumSettings, work: Wor
     phase = work.phase("free", x.shape[0])
     _set_drive(phase, x, net)
     phase.state.flat.zero_()
-    phase.pull_to.copy_(net.base[-1])
+    phase.pull_to[0].copy_(net.base[-1])
     _RELAX[settings.dynamics](phase, settings.free_steps, net, settings, False)
     return phase
 
@@ -443,21 +453,19 @@ def _run_nudged(
     work: Workspace,
 ) -> _Phase:
     """Relax once with each beta from the free state; all of them as one batch, stacked."""
-    rows = free.rows
-    phase = work.phase("nudged", rows * len(signed_betas))
+    phase = work.phase("nudged", free.batch, len(signed_betas))
     inside = net.output_gain  # the nudge is part of the current, scaled as the current is
     outside = settings.dynamics == "leaky"
     for i, beta in enumerate(signed_betas):
-        part = slice(i * rows, (i + 1) * rows)
-        phase.drive[part].copy_(free.drive)
-        for mine, its in zip(phase.state.layer, free.state.layer, strict=True):
-            mine[part].copy_(its)
-        phase.pull_by[part].fill_(-beta if outside else -beta * inside)
+        phase.drive[1 + i].copy_(free.drive[0])
+        for mine, its in zip(phase.state.parts[i], free.state.layer, strict=True):
+            mine.copy_(its)
+        phase.pull_by[1 + i].fill_(-beta if outside else -beta * inside)
         if outside:
-            phase.pull_to[part].copy_(net.base[-1])
-            torch.mul(targets, beta, out=phase.target_pull[part])
+            phase.pull_to[1 + i].copy_(net.base[-1])
+            torch.mul(targets, beta, out=phase.target_pull[1 + i])
         else:
-            torch.add(net.base[-1], targets, alpha=beta * inside, out=phase.pull_to[part])
+            torch.add(net.base[-1], targets, alpha=beta * inside, out=phase.pull_to[1 + i])
     _RELAX[settings.dynamics](phase, settings.nudged_steps, net, settings, True)
     return phase
 
@@ -542,7 +550,7 @@ def add_gradients(
     """
     net = _prepare(weights, biases, settings)
     free = _run_free(x, net, settings, work)
-    rows, beta = free.rows, settings.beta
+    beta = settings.beta
     if settings.estimator == "symmetric":
         nudged = _run_nudged(free, targets, (beta, -beta), net, settings, work)
         distance = 2.0 * beta
@@ -550,11 +558,12 @@ def add_gradients(
         distance = sign * beta if settings.estimator == "random-sign" else beta
         nudged = _run_nudged(free, targets, (distance,), net, settings, work)
     plus, minus = _contrasted(free, nudged, settings)
-    deltas = work.contrast(rows)
+    # The free phase is over, so what its steps wrote to is free to hold the difference.
+    deltas = free.spare.layer
     for a, b, delta in zip(plus, minus, deltas, strict=True):
         torch.sub(a, b, out=delta)
-    factors = [-(1.0 if scales is None else scales[i]) / (distance * rows)
-               for i in range(len(deltas))]
+    per_gradient = -1.0 / (distance * free.batch)
+    factors = [per_gradient * s for s in ([1.0] * len(weights) if scales is None else scales)]
     into_weights[0].addmm_(x.t(), deltas[0], beta=keep, alpha=factors[0])
     for i in range(1, len(deltas)):
         into_weights[i].addmm_(deltas[i - 1].t(), plus[i], beta=keep, alpha=factors[i])
@@ -568,19 +577,14 @@ def _contrasted(
     free: _Phase, nudged: _Phase, settings: EquilibriumSettings
 ) -> tuple[list[Tensor], list[Tensor]]:
     """The presynaptic and postsynaptic factors of both phases, [batch, units] per layer."""
-    rows = free.rows
     if nudged.rate is not None:
         _read_rates(nudged, settings.rho)
-        stacked = nudged.rate.layer
-    else:
-        stacked = nudged.state.layer
-    plus = [s[:rows] for s in stacked]
+    parts = (nudged.rate or nudged.state).parts
     if settings.estimator == "symmetric":
-        return plus, [s[rows:] for s in stacked]
+        return parts[0], parts[1]
     if free.rate is not None:
         _read_rates(free, settings.rho)
-        return plus, free.rate.layer
-    return plus, free.state.layer
+    return parts[0], (free.rate or free.state).layer
 
 
 def ep_gradients(
