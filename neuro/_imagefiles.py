@@ -11,7 +11,6 @@ import math
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ def read_npz(path: Path) -> Arrays:
     mend = "replace it by a whole copy"
     try:
         archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, Mapping):
+        if not isinstance(archive, np.lib.npyio.NpzFile):
             raise DatasetError(f"{path} is a single array, not an npz file with {NPZ_KEYS}")
         with archive:
             keys = KERAS_KEYS if KERAS_KEYS[0] in archive else NPZ_KEYS
@@ -119,9 +118,7 @@ def _cifar_records(data: bytes, where: Path) -> tuple[NDArray[np.uint8], NDArray
     """Labels and images of one binary batch: records of 1 label byte and 3 × 1024 pixels."""
     record = 1 + 3 * 32 * 32
     if not data or len(data) % record:
-        raise _unreadable(
-            where, f"{len(data)} bytes are no whole number of records", "replace it"
-        )
+        raise _unreadable(where, f"{len(data)} bytes are no whole number of records", "replace it")
     table = np.frombuffer(data, np.uint8).reshape(-1, record)
     images = table[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(images), table[:, 0].copy()

@@ -263,9 +263,7 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Dataset:
     return _dataset(name, source, found[1], source.url)
 
 
-def _folders(
-    source: _Source, root: str | os.PathLike[str] | None
-) -> list[tuple[Path, str]]:
+def _folders(source: _Source, root: str | os.PathLike[str] | None) -> list[tuple[Path, str]]:
     """Folders to look in, in order, each with why."""
     folders: list[tuple[Path, str]] = []
     if root is not None:

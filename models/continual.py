@@ -1,0 +1,247 @@
+"""The network of the continual-learning job: awake an MRNN, asleep a spiking network.
+
+This joins three things that do not know each other: the protocol
+(:mod:`neuro.learning.continual`), the awake network (:class:`neuro.models.mrnn.MRNN`) and the
+sleep (:func:`neuro.learning.sleep.sleep`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.datasets import Dataset
+from neuro.learning.continual import (
+    ContinualProtocol,
+    Meter,
+    SeedResult,
+    SleepSummary,
+    run_seed,
+    silent_meter,
+)
+from neuro.learning.presets import Preset
+from neuro.learning.sleep import SleepConfig, sleep
+from neuro.models.mrnn import MRNN
+from neuro.progress import Progress
+
+RASTER_STEPS = 400
+"""Steps of each sleep whose spikes are kept for the raster figure."""
+
+
+class MRNNLearner:
+    """An :class:`~neuro.models.mrnn.MRNN` with the learning settings of a preset.
+
+    Parameters
+    ----------
+    preset : Preset
+        Settings.
+    features, n_classes : int
+        Sizes of the input and output layers.
+    seed : int
+        Seed of the initial weights.
+    device : str
+        Torch device.
+
+    Attributes
+    ----------
+    model : MRNN
+        The network.
+    activity_max : list of float
+        Largest free-phase state of each layer, input first, over all images trained on, each
+        measured just after its training. Empty unless the preset asks for normalised gains.
+    """
+
+    def __init__(
+        self, preset: Preset, features: int, n_classes: int, seed: int, device: str = "cpu"
+    ) -> None:
+        self.preset = preset
+        self.epochs = preset.epochs
+        self.model = MRNN(
+            (features, *preset.hidden, n_classes),
+            dynamics=preset.dynamics,
+            activation=preset.activation,
+            step_size=preset.step_size,
+            free_steps=preset.free_steps,
+            nudged_steps=preset.nudged_steps,
+            beta=preset.beta,
+            estimator=preset.estimator,
+            seed=seed,
+            device=device,
+        )
+        self.activity_max: list[float] = []
+
+    def fit(
+        self,
+        images: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        stream: np.random.Generator,
+        progress: Progress,
+    ) -> None:
+        """Train by equilibrium propagation; see :class:`neuro.learning.continual.Learner`."""
+        shown = 0
+
+        def advance(done: int) -> None:
+            nonlocal shown
+            progress.advance(done - shown)
+            shown = done
+
+        self.model.fit(
+            images,
+            labels,
+            learning_rates=self.preset.learning_rates,
+            epochs=self.preset.epochs,
+            batch_size=self.preset.batch_size,
+            stream=stream,
+            progress=advance,
+        )
+        if self.preset.normalise:
+            layers = [images, *self.model.states(images)]
+            now = [float(layer.max(initial=0)) for layer in layers]
+            before = self.activity_max or [0.0] * len(now)
+            self.activity_max = [max(a, b) for a, b in zip(before, now, strict=True)]
+
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Most active output of each image."""
+        return self.model.predict(images)
+
+
+@dataclass
+class SpikingSleep:
+    """Sleep replay of an :class:`MRNNLearner` on a spiking backend.
+
+    Attributes
+    ----------
+    preset : Preset
+        Settings.
+    backend : str
+        Name of the backend that runs the spiking network.
+    image_shape : tuple of int
+        Shape of an image, for the window of the replayed input.
+    options : dict
+        Further options of the backend.
+    """
+
+    preset: Preset
+    backend: str
+    image_shape: tuple[int, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def steps(self, task: int) -> int:
+        """Time steps of the sleep after a task."""
+        return self.preset.steps(task)
+
+    def config(self, task: int) -> SleepConfig:
+        """The sleep after a task, as :func:`neuro.learning.sleep.sleep` takes it."""
+        p = self.preset
+        return SleepConfig(
+            rate=p.rate,
+            increment=p.increment,
+            decrement=p.decrement,
+            thresholds=p.thresholds,
+            decay=p.decay,
+            steps=self.steps(task),
+            window=p.window,
+            slope=p.slope,
+            gate=p.gate,
+            feedback_spikes=p.feedback_spikes,
+            feedback_gain=p.feedback_gain,
+            feedback_plasticity=p.feedback_plasticity,
+            normalise=p.normalise,
+            gain_scale=p.gain_scale,
+        )
+
+    def __call__(
+        self,
+        learner: MRNNLearner,
+        task: int,
+        seen_mean_image: NDArray[np.float64],
+        seed: int,
+        progress: Progress,
+    ) -> SleepSummary:
+        """Sleep once: weights out, replay, weights back."""
+        result = sleep(
+            learner.model.get_weights(),
+            seen_mean_image.reshape(self.image_shape),
+            self.config(task),
+            backend=self.backend,
+            seed=seed,
+            activity_max=learner.activity_max or None,
+            progress=progress,
+            **self.options,
+        )
+        learner.model.load_weights(result.weights)
+        return SleepSummary(
+            task=task,
+            steps=int(result.steps),
+            sizes=learner.model.sizes,
+            spikes_per_layer=tuple(int(n) for n in result.spikes_per_layer),
+            raster=_stretch(result.raster),
+        )
+
+
+def _stretch(
+    raster: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+    """The first steps of a raster, as plain numbers."""
+    kept = []
+    for steps, units in raster:
+        early = np.asarray(steps) < RASTER_STEPS
+        kept.append((tuple(steps[early].tolist()), tuple(units[early].tolist())))
+    return tuple(kept)
+
+
+def run(
+    dataset: Dataset,
+    preset: Preset,
+    protocol: ContinualProtocol,
+    seed: int,
+    *,
+    sleep_backend: str | None = None,
+    device: str = "cpu",
+    meter: Meter = silent_meter,
+    **backend_options: Any,
+) -> SeedResult:
+    """One seed of the continual-learning job.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Images and labels.
+    preset : Preset
+        How the network learns and sleeps.
+    protocol : ContinualProtocol
+        Tasks, rehearsal, evaluation. Its ``images_per_task`` counts, not the preset's: see
+        :func:`neuro.learning.presets.Preset`.
+    seed : int
+        Seed of everything random.
+    sleep_backend : str, optional
+        Backend of the sleep; None: no sleep.
+    device : str
+        Torch device of the training.
+    meter : callable
+        Makes progress meters.
+    **backend_options
+        Options of the sleep's backend.
+
+    Returns
+    -------
+    SeedResult
+
+    Examples
+    --------
+    >>> from neuro.datasets import load
+    >>> from neuro.learning.presets import preset
+    >>> settings = preset("digits")
+    >>> protocol = ContinualProtocol(images_per_task=settings.images_per_task)
+    >>> result = run(load("digits"), settings, protocol, seed=0)
+    >>> result.final_accuracy < 0.35  # without sleep it forgets
+    True
+    """
+    learner = MRNNLearner(preset, dataset.features, dataset.n_classes, seed, device)
+    night = None
+    if sleep_backend is not None and not protocol.joint:
+        night = SpikingSleep(preset, sleep_backend, dataset.shape, backend_options)
+    return run_seed(dataset, protocol, learner, night, seed, meter=meter)
