@@ -1,0 +1,297 @@
+"""The oracle's engine: each step kind of the program is a few lines of NumPy.
+
+Event-driven where that is less work: delivery, reset and plasticity touch only the rows and
+columns of units that spiked. Neuron updates are dense, because every unit decays in every step
+and repeated multiplication is not a power once it is rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.backends.reference.synapses import Selection, Synapses, synapses
+from neuro.backends.reference.tape import Tape
+from neuro.engine import Engine, Recorded, State
+from neuro.equations.evaluation import evaluate
+from neuro.equations.expression import Const, names
+from neuro.program import (
+    Arrive,
+    Assign,
+    IntArray,
+    Plasticity,
+    Program,
+    Reset,
+    Threshold,
+    Update,
+    array_of,
+    side_of,
+)
+from neuro.progress import Progress
+
+#: Time steps between two looks at sources and progress.
+CHUNK = 1024
+
+_NONE: IntArray = np.zeros(0, np.int64)
+
+
+class ReferenceEngine(Engine):
+    """Runs a program step by step, in float64 or float32."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._arrays: dict[str, NDArray[Any]] = {
+            name: array.initial.copy() for name, array in program.arrays.items()
+        }
+        self._step = 0
+        # One slot more than the longest delay: plasticity still needs the oldest spikes after
+        # the threshold has stored the newest.
+        self._slots = {p: d + 1 for p, d in program.max_delays.items()}
+        self._rings: dict[str, list[IntArray]] = {}
+        self._clear_rings()
+        self._spikes: dict[str, IntArray] = dict.fromkeys(program.sizes, _NONE)
+        self._shared: dict[tuple[str, bool], Synapses] = {}
+        build: dict[type, Callable[[Any], Callable[[], None]]] = {
+            Arrive: self._arrive,
+            Update: self._update,
+            Threshold: self._threshold,
+            Reset: self._reset,
+            Plasticity: self._plasticity,
+        }
+        after = next(
+            (i for i, s in enumerate(program.steps) if not isinstance(s, Arrive | Update)),
+            len(program.steps),
+        )
+        self._before: list[Callable[[], None]] = [
+            build[type(s)](s) for s in program.steps[:after]
+        ]
+        self._after: list[Callable[[], None]] = [build[type(s)](s) for s in program.steps[after:]]
+
+    # --- running ---
+
+    def run(self, steps: int, progress: Progress) -> Recorded:
+        """Run ``steps`` more steps."""
+        stop = self._step + steps
+        spikes: dict[str, list[tuple[int, IntArray]]] = {}
+        traces: list[tuple[NDArray[Any], NDArray[Any], IntArray | slice]] = []
+        kept: dict[int, NDArray[Any]] = {}
+        for i, record in enumerate(self.program.records):
+            if record.variable == "spikes":
+                spikes[record.owner] = []
+                continue
+            array = self._arrays[record.array].reshape(-1)
+            units = slice(None) if record.units is None else record.units
+            kept[i] = np.empty((steps, array[units].size), array.dtype)
+            traces.append((kept[i], array, units))
+        begin = self._step
+        while self._step < stop:
+            last = min(stop, self._step + CHUNK)
+            inputs = {
+                p: _by_step(*source.events(self._step, last), self._step, last)
+                for p, source in self.program.sources.items()
+            }
+            for k in range(self._step, last):
+                self._one_step(k, {p: lists[k - self._step] for p, lists in inputs.items()})
+                for population, found in spikes.items():
+                    if len(self._spikes[population]):
+                        found.append((k, self._spikes[population]))
+                for rows, array, units in traces:
+                    rows[k - begin] = array[units]
+            progress.advance(last - self._step)
+            self._step = last
+        return Recorded({p: self._recorded(p, found) for p, found in spikes.items()}, kept)
+
+    def _one_step(self, k: int, inputs: dict[str, IntArray]) -> None:
+        self._now = k
+        for call in self._before:
+            call()
+        self._spikes.update(inputs)
+        for call in self._after:
+            call()
+        for population, slots in self._slots.items():
+            self._rings[population][k % slots] = self._spikes[population]
+
+    def _recorded(
+        self, population: str, found: list[tuple[int, IntArray]]
+    ) -> tuple[IntArray, IntArray]:
+        if not found:
+            return _NONE, _NONE
+        steps = np.repeat([k for k, _ in found], [len(u) for _, u in found]).astype(np.int64)
+        units = np.concatenate([u for _, u in found])
+        wanted = next(
+            r.units
+            for r in self.program.records
+            if r.owner == population and r.variable == "spikes"
+        )
+        if wanted is not None:
+            mask = np.isin(units, wanted)
+            steps, units = steps[mask], units[mask]
+        return steps, units
+
+    def _arrivals(self, population: str, delay: int) -> IntArray:
+        return self._rings[population][(self._now - delay) % self._slots[population]]
+
+    # --- one builder a step kind ---
+
+    def _synapses(self, step: Arrive | Plasticity) -> Synapses:
+        key = step.synapses, step.transposed
+        if key not in self._shared:
+            self._shared[key] = synapses(self.program.connectivity[step.synapses], step.transposed)
+        return self._shared[key]
+
+    def _arrive(self, step: Arrive) -> Callable[[], None]:
+        into, weights = self._arrays[step.into], self._arrays[step.weights]
+        deliver = self._synapses(step).deliver
+
+        def call() -> None:
+            arriving = self._arrivals(step.source, step.delay)
+            if len(arriving):
+                deliver(weights, arriving, into)
+            else:
+                into.fill(0)
+
+        return call
+
+    def _update(self, step: Update) -> Callable[[], None]:
+        tape = self._tape(step.population)
+        for assign in step.assigns:
+            tape.assign(assign)
+        return tape.run
+
+    def _threshold(self, step: Threshold) -> Callable[[], None]:
+        population = step.population
+        tape = self._tape(population)
+        met = np.zeros(self.program.sizes[population], bool)
+        tape.compute(step.condition, met)
+
+        def call() -> None:
+            tape.run()
+            self._spikes[population] = met.nonzero()[0]
+
+        return call
+
+    def _reset(self, step: Reset) -> Callable[[], None]:
+        def call() -> None:
+            spiking = self._spikes[step.population]
+            if len(spiking):
+                self._assign_units(step.assigns, spiking)
+
+        return call
+
+    def _plasticity(self, step: Plasticity) -> Callable[[], None]:
+        tapes = [self._decay(step, side) for side in ("pre", "post")]
+        all_synapses = self._synapses(step)
+        pre_flag = self._arrays[step.pre_flag] if step.pre_flag else None
+        post_flag = self._arrays[step.post_flag] if step.post_flag else None
+
+        def call() -> None:
+            arriving = self._arrivals(step.source, step.delay)
+            spiking = self._spikes[step.target]
+            for tape in tapes:
+                tape.run()
+            if not (len(arriving) or len(spiking)):
+                return
+            if pre_flag is not None:
+                pre_flag[arriving] = True
+            if post_flag is not None:
+                post_flag[spiking] = True
+            if len(arriving) and step.on_pre:
+                self._event(step.on_pre, arriving, all_synapses.of_pre)
+            if len(spiking) and step.on_post:
+                self._event(step.on_post, spiking, all_synapses.of_post)
+            if pre_flag is not None:
+                pre_flag[arriving] = False
+            if post_flag is not None:
+                post_flag[spiking] = False
+
+        return call
+
+    def _decay(self, step: Plasticity, side: str) -> Tape:
+        tape = self._tape(step.source if side == "pre" else step.target)
+        for assign in step.decay:
+            if side_of(assign.target) == side:
+                tape.assign(assign)
+        return tape
+
+    def _event(
+        self,
+        assigns: tuple[Assign, ...],
+        units: IntArray,
+        select: Callable[[IntArray], Selection],
+    ) -> None:
+        selection: Selection | None = None
+        for assign in assigns:
+            if side_of(assign.target):  # a trace: once per unit
+                self._assign_units((assign,), units)
+                continue
+            selection = selection or select(units)
+            values = {
+                n: selection.gather(n, self._arrays[array_of(n)])
+                for n in set(names(assign.expression))
+            }
+            selection.scatter(self._arrays[assign.target], evaluate(assign.expression, values))
+
+    def _assign_units(self, assigns: tuple[Assign, ...], units: IntArray) -> None:
+        for assign in assigns:
+            target = self._arrays[array_of(assign.target)]
+            if isinstance(assign.expression, Const):
+                target[units] = assign.expression.value
+                continue
+            values = {}
+            for name in set(names(assign.expression)):
+                array = self._arrays[array_of(name)]
+                values[name] = array[units] if array.ndim else array
+            target[units] = evaluate(assign.expression, values)
+
+    def _tape(self, population: str) -> Tape:
+        sided = {f"{n}@{side}": a for n, a in self._arrays.items() for side in ("pre", "post")}
+        return Tape(
+            self._arrays | sided, self.program.sizes[population], self.program.dtype
+        )
+
+    # --- state ---
+
+    def read(self, name: str) -> NDArray[Any]:
+        """A copy of an array's value."""
+        return self._arrays[name].copy()
+
+    def write(self, name: str, value: NDArray[Any]) -> None:
+        """Replace an array's value, in place: tapes hold on to the array itself."""
+        self._arrays[name][...] = value
+
+    def state(self) -> State:
+        """A checkpoint."""
+        recent = {}
+        for population, slots in self._slots.items():
+            steps = range(max(0, self._step - slots + 1), self._step)
+            lists = [self._rings[population][k % slots] for k in steps]
+            recent[population] = (
+                np.repeat(np.array(steps, np.int64), [len(u) for u in lists]),
+                np.concatenate([_NONE, *lists]),
+            )
+        return State(self._step, {n: a.copy() for n, a in self._arrays.items()}, recent)
+
+    def restore(self, state: State) -> None:
+        """Go back to a checkpoint."""
+        for name, value in state.arrays.items():
+            self.write(name, value)
+        self._step = state.step
+        self._clear_rings()
+        for population, (steps, units) in state.recent.items():
+            slots = self._slots[population]
+            for k in np.unique(steps):
+                self._rings[population][k % slots] = units[steps == k]
+
+    def _clear_rings(self) -> None:
+        self._rings = {p: [_NONE] * slots for p, slots in self._slots.items()}
+
+
+def _by_step(steps: IntArray, units: IntArray, start: int, stop: int) -> list[IntArray]:
+    """Units of each step ``start <= k < stop`` from sorted events."""
+    edges = np.searchsorted(steps, np.arange(start, stop + 1))
+    return [units[edges[i] : edges[i + 1]] for i in range(stop - start)]
+
+

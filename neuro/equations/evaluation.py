@@ -1,0 +1,97 @@
+"""Plain NumPy evaluation of an expression: the meaning of the tree, operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from neuro.equations.expression import Binary, Call, Const, Expr, Name, Unary
+from neuro.equations.functions import exp
+
+#: NumPy function of each operator and function of the language; all take and return arrays.
+OPERATIONS: Mapping[str, Callable[..., Any]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.true_divide,
+    "%": np.mod,
+    "**": np.power,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
+    "and": np.logical_and,
+    "or": np.logical_or,
+    "not": np.logical_not,
+    "negative": np.negative,
+    "abs": np.abs,
+    "clip": np.clip,
+    "cos": np.cos,
+    "exp": exp,
+    "floor": np.floor,
+    "log": np.log,
+    "max": np.maximum,
+    "min": np.minimum,
+    "sign": np.sign,
+    "sin": np.sin,
+    "sqrt": np.sqrt,
+    "tanh": np.tanh,
+    "where": np.where,
+}
+
+
+def operation(expr: Unary | Binary | Call) -> Callable[..., Any]:
+    """NumPy function that computes the topmost node from its children's values."""
+    match expr:
+        case Unary(op="-"):
+            return OPERATIONS["negative"]
+        case Unary(op=op) | Binary(op=op):
+            return OPERATIONS[op]
+        case Call(function=function):
+            return OPERATIONS[function]
+
+
+def evaluate(expr: Expr, values: Mapping[str, Any]) -> Any:
+    """Value of an expression; ``values`` maps each of its names to a number or array.
+
+    Python floats are weak in NumPy's promotion, so float32 arrays stay float32.
+    """
+    match expr:
+        case Const(value=value):
+            return value
+        case Name(id=name):
+            return values[name]
+        case Unary(operand=operand):
+            return operation(expr)(evaluate(operand, values))
+        case Binary(left=left, right=right):
+            return operation(expr)(evaluate(left, values), evaluate(right, values))
+        case Call(args=args):
+            return operation(expr)(*(evaluate(a, values) for a in args))
+    raise AssertionError(f"unknown expression node {expr!r}")
+
+
+def fold(expr: Expr) -> Expr:
+    """The expression with every operation on literals alone done once, in double precision.
+
+    ``0.1 * 0.2 * v`` then has one constant, and float32 programs round it once.
+    """
+    match expr:
+        case Unary(op=op, operand=operand):
+            folded: Unary | Binary | Call = Unary(op, fold(operand))
+            parts: tuple[Expr, ...] = (folded.operand,)
+        case Binary(op=op, left=left, right=right):
+            folded = Binary(op, fold(left), fold(right))
+            parts = (folded.left, folded.right)
+        case Call(function=function, args=args):
+            folded = Call(function, tuple(fold(a) for a in args))
+            parts = folded.args
+        case _:
+            return expr
+    if not all(isinstance(p, Const) for p in parts):
+        return folded
+    value = evaluate(folded, {})
+    return Const(bool(value) if np.asarray(value).dtype.kind == "b" else float(value))

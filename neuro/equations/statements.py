@@ -1,0 +1,86 @@
+"""Statements of the equation language: ``v = v_reset``, ``w += rate * x``, ``dv/dt = ...``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from neuro.equations.expression import FUNCTIONS, Binary, Expr, Name, parse_expression
+from neuro.errors import EquationError
+
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_DERIVATIVE = re.compile(r"d\s*(?P<name>[A-Za-z][A-Za-z0-9_]*)\s*/\s*dt\Z")
+_ASSIGNMENT = re.compile(r"(?P<left>[^=<>!]*?)\s*(?P<op>[-+*/]?=)(?!=)\s*(?P<right>.*)\Z", re.DOTALL)
+
+#: Words that cannot name a variable or parameter.
+RESERVED = frozenset({"and", "or", "not", "dt", "t", "True", "False", *FUNCTIONS})
+
+
+@dataclass(frozen=True)
+class Statement:
+    """``target = expression`` in user names (augmented assignments are already spelled out)."""
+
+    target: str
+    expression: Expr
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """``d(name)/dt = expression``, the variable having the given unit."""
+
+    name: str
+    expression: Expr
+    unit: str
+
+
+def _lines(text: str) -> list[str]:
+    without_comments = (line.partition("#")[0] for line in text.splitlines())
+    return [part.strip() for line in without_comments for part in line.split(";") if part.strip()]
+
+
+def check_name(name: str, where: str) -> str:
+    """Refuse names that are not plain identifiers or that the language uses itself."""
+    if not _IDENTIFIER.match(name):
+        raise EquationError(
+            f"{where}: {name!r} is not a name (a letter, then letters, digits and underscores)"
+        )
+    if name in RESERVED:
+        raise EquationError(f"{where}: {name!r} is reserved by the equation language; rename it")
+    return name
+
+
+def parse_statements(text: str, where: str) -> tuple[Statement, ...]:
+    """Parse assignments, one a line or separated by semicolons; ``#`` starts a comment."""
+    return tuple(_parse_statement(line, where) for line in _lines(text))
+
+
+def _parse_statement(line: str, where: str) -> Statement:
+    match = _ASSIGNMENT.match(line)
+    if match is None:
+        raise EquationError(f"{where}: {line!r} is not an assignment such as 'v = v_reset'")
+    target = check_name(match["left"].strip(), where)
+    expression = parse_expression(match["right"], where)
+    if match["op"] != "=":
+        expression = Binary(match["op"][0], Name(target), expression)
+    return Statement(target, expression)
+
+
+def parse_derivatives(text: str, where: str) -> tuple[Derivative, ...]:
+    """Parse differential equations ``dv/dt = expression : unit``, one a line."""
+    derivatives: dict[str, Derivative] = {}
+    for line in _lines(text):
+        body, colon, unit = line.rpartition(":")
+        match = _ASSIGNMENT.match(body) if colon else None
+        left = _DERIVATIVE.match(match["left"].strip()) if match and match["op"] == "=" else None
+        if match is None or left is None:
+            raise EquationError(
+                f"{where}: {line!r} is not a differential equation such as"
+                " 'dv/dt = -v / tau_m : volt' (the unit of v after the colon)"
+            )
+        name = check_name(left["name"], where)
+        if name in derivatives:
+            raise EquationError(f"{where}: d{name}/dt is given twice; keep one")
+        expression = parse_expression(match["right"], where)
+        derivatives[name] = Derivative(name, expression, unit.strip())
+    return tuple(derivatives.values())
+
