@@ -51,6 +51,7 @@ class PrimitiveFunctionEP(torch.nn.Module):
     def __init__(self, weights: Sequence[Tensor], settings: EquilibriumSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.units = [w.shape[1] for w in weights]
         self.synapses = torch.nn.ModuleList()
         for w in weights:
             layer = torch.nn.Linear(w.shape[0], w.shape[1], bias=False, dtype=w.dtype)
@@ -81,12 +82,12 @@ class PrimitiveFunctionEP(torch.nn.Module):
     def backward(self, x: Tensor, y: Tensor) -> None:
         """Leave the gradient of the batch-mean loss in ``.grad`` of the parameters."""
         s = self.settings
-        zero = [x.new_zeros(x.shape[0], layer.weight.shape[0]) for layer in self.synapses]
+        zero = [x.new_zeros(x.shape[0], units) for units in self.units]
         free = self.relax(x, zero, None, 0.0, s.free_steps)
         plus = self.relax(x, free, y, s.beta, s.nudged_steps)
         minus = self.relax(x, free, y, -s.beta, s.nudged_steps)
         contrast = self.phi(x, minus, None, 0.0).mean() - self.phi(x, plus, None, 0.0).mean()
-        (contrast / (2.0 * s.beta)).backward()
+        torch.autograd.backward(contrast / (2.0 * s.beta))
 
 
 def case(repeats: int = 7, batches: int = 10) -> dict[str, object]:
@@ -149,7 +150,8 @@ def _compare(repeats: int, batches: int) -> dict[str, object]:
             optimizer.step()
 
     ours, theirs = [], []
-    train_ours(), train_theirs()  # warm-up
+    train_ours()  # warm-up
+    train_theirs()
     for _ in range(repeats):
         ours.append(len(x) / _seconds(train_ours))
         theirs.append(len(x) / _seconds(train_theirs))

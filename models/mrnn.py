@@ -209,7 +209,8 @@ class MRNN:
 
     def predict(self, images: ArrayLike, batch_size: int = 1000) -> NDArray[np.int64]:
         """Return the label of each image: the most active output, the first one of a tie."""
-        return self.outputs(images, batch_size).argmax(1).astype(np.int64)
+        labels: NDArray[np.int64] = self.outputs(images, batch_size).argmax(1).astype(np.int64)
+        return labels
 
     # --- learning ----------------------------------------------------------------------------
 

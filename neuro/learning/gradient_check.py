@@ -23,8 +23,10 @@ from neuro.random import stream
 
 #: Steps of a relaxation that counts as settled, for a step size of 1.
 SETTLED_STEPS = 300
-#: Memory for the copies of one weight matrix that are relaxed together, in float64 values.
-CHUNK_VALUES = 4_000_000
+#: A state that changes by less than this in a step, in float64, counts as settled.
+SETTLED = 1e-15
+#: Values of one weight matrix, or of the states, over all copies that are relaxed together.
+CHUNK_VALUES = 2_000_000
 
 
 class EquilibriumModel(Protocol):
@@ -86,9 +88,9 @@ class GradientCheck:
         Settings under which the gradient was estimated.
     residual : float
         Largest change of a state in one more free step: 0 for a settled network.
-    outputs_on_bound : float
-        Fraction of output states on a bound of a clamping activation, where the ``leaky`` rule
-        follows no loss (see :func:`neuro.learning.bptt.matched_loss`).
+    outputs_left_out : float
+        Fraction of outputs that were given their own state as target, see
+        :func:`check_gradient`.
     min_cosine, norm_tolerance : float
         What :attr:`passed` asks for.
     """
@@ -96,7 +98,7 @@ class GradientCheck:
     rows: tuple[Agreement, ...]
     settings: EquilibriumSettings
     residual: float
-    outputs_on_bound: float
+    outputs_left_out: float
     min_cosine: float
     norm_tolerance: float
 
@@ -114,13 +116,19 @@ class GradientCheck:
         """Return a text table, with a verdict and what may explain a failure."""
         s = self.settings
         lines = [
-            f"dynamics {s.dynamics}, activation {s.activation}, loss {s.loss}, "
-            f"estimator {s.estimator}",
-            f"beta {s.beta:g}, {s.free_steps} free and {s.nudged_steps} nudged steps, "
-            f"residual {self.residual:.1e}",
+            (
+                f"dynamics {s.dynamics}, activation {s.activation}, loss {s.loss}, "
+                f"estimator {s.estimator}"
+            ),
+            (
+                f"beta {s.beta:g}, {s.free_steps} free and {s.nudged_steps} nudged steps, "
+                f"residual {self.residual:.1e}"
+            ),
             "",
-            f"{'':4} {'reference':18} {'entries':>8} {'cosine':>11} {'norm ratio':>11} "
-            f"{'rel. error':>11}",
+            (
+                f"{'':4} {'reference':18} {'entries':>8} {'cosine':>11} {'norm ratio':>11} "
+                f"{'rel. error':>11}"
+            ),
         ]
         for row in self.rows:
             mark = "" if self.row_passed(row) else "  <-- outside"
@@ -128,11 +136,15 @@ class GradientCheck:
                 f"{row.name:4} {row.reference:18} {row.entries:8d} {row.cosine:11.7f} "
                 f"{row.norm_ratio:11.7f} {row.relative_error:11.2e}{mark}"
             )
+        if self.outputs_left_out:
+            lines += ["", f"{self.outputs_left_out:.1%} of the outputs left out: on a bound"]
         verdict = "passed" if self.passed else "FAILED"
         lines += [
             "",
-            f"{verdict}: cosine > {self.min_cosine:g}, norm ratio within "
-            f"{self.norm_tolerance:g} of 1",
+            (
+                f"{verdict}: cosine > {self.min_cosine:g}, norm ratio within "
+                f"{self.norm_tolerance:g} of 1"
+            ),
         ]
         if not self.passed:
             lines += self._explanations()
@@ -144,11 +156,6 @@ class GradientCheck:
             yield (
                 f"The network has not settled (residual {self.residual:.1e}): raise free_steps, "
                 f"or it oscillates: lower step_size or the weights."
-            )
-        if s.dynamics == "leaky" and self.outputs_on_bound > 0.0:
-            yield (
-                f"{self.outputs_on_bound:.0%} of the outputs sit on a bound of {s.activation}, "
-                f"where the leaky form follows no loss: try steep_sigmoid or prototypical."
             )
         if s.beta > 0.02 or s.estimator != "symmetric":
             yield (
@@ -165,13 +172,18 @@ def check_gradient(
     beta: float | None = 0.01,
     free_steps: int | None = None,
     nudged_steps: int | None = None,
-    max_entries: int = 400,
+    max_entries: int = 200,
     difference: float = 1e-5,
     min_cosine: float = 0.9999,
     norm_tolerance: float = 1e-3,
     seed: int = 0,
 ) -> GradientCheck:
     """Compare the gradient of equilibrium propagation with two references.
+
+    In the ``leaky`` form an output on a bound of a clamping activation still answers the nudge,
+    although no small change of a weight moves it: there the rule follows no loss (see
+    :func:`neuro.learning.bptt.matched_loss`). Such outputs are left out, by making their own
+    state their target, and counted in the result.
 
     Parameters
     ----------
@@ -204,6 +216,7 @@ def check_gradient(
     biases = [b.detach().to("cpu", torch.float64, copy=True) for b in model.biases]
     settings = _settled(model.settings, beta, free_steps, nudged_steps)
     inputs, targets = _batch(x, y, weights)
+    targets, left_out = _leave_out(inputs, targets, weights, biases, settings)
 
     estimate = _flatten(ep_gradients(inputs, targets, weights, biases, settings))
     through_time = _flatten(
@@ -213,7 +226,7 @@ def check_gradient(
     names += [f"b{i + 1}" for i in range(len(biases))]
     with torch.no_grad():
         driven = bptt.drive(inputs, weights, biases)
-        free = _relax(driven, weights, biases, settings)
+        free = _relax(bptt.rest(driven, weights), driven, weights, biases, settings)
         after = bptt.step(free, driven, weights, biases, settings)
         rows = []
         for i, name in enumerate(names):
@@ -221,7 +234,7 @@ def check_gradient(
             size = estimate[i].numel()
             chosen = np.sort(draw.permutation(size)[:max_entries])
             exact = _finite_differences(
-                i, chosen, inputs, targets, weights, biases, settings, difference
+                i, chosen, inputs, targets, free, weights, biases, settings, difference
             )
             found = estimate[i].flatten()[torch.from_numpy(chosen)]
             rows.append(_compare(name, "finite differences", found, exact))
@@ -231,7 +244,7 @@ def check_gradient(
         rows=tuple(rows),
         settings=settings,
         residual=residual,
-        outputs_on_bound=_on_bound(free[-1], settings),
+        outputs_left_out=left_out,
         min_cosine=min_cosine,
         norm_tolerance=norm_tolerance,
     )
@@ -278,15 +291,39 @@ def _flatten(gradients: tuple[list[Tensor], list[Tensor]]) -> list[Tensor]:
     return [*gradients[0], *gradients[1]]
 
 
+@torch.no_grad()
+def _leave_out(
+    x: Tensor,
+    targets: Tensor,
+    weights: list[Tensor],
+    biases: list[Tensor],
+    settings: EquilibriumSettings,
+) -> tuple[Tensor, float]:
+    """Targets that nudge no output which sits on a bound, and the fraction so changed."""
+    if settings.dynamics != "leaky" or settings.loss != "mse" or settings.rho.squash != "clamp":
+        return targets, 0.0
+    driven = bptt.drive(x, weights, biases)
+    outputs = _relax(bptt.rest(driven, weights), driven, weights, biases, settings)[-1]
+    # A leaky state only approaches its bound.
+    on_bound = (outputs < 1e-9) | (outputs > 1.0 - 1e-9)
+    out = on_bound & ((outputs - targets).abs() > 1e-9)
+    return torch.where(on_bound, outputs, targets), float(out.double().mean())
+
+
 def _relax(
-    driven: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], s: EquilibriumSettings
+    states: list[Tensor],
+    driven: Tensor,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    settings: EquilibriumSettings,
 ) -> list[Tensor]:
-    states = bptt.rest(driven, weights)
-    for _ in range(s.free_steps):
-        new = bptt.step(states, driven, weights, biases, s)
-        if all(torch.equal(a, b) for a, b in zip(new, states, strict=True)):
-            return new  # a fixed point to the last bit: further steps change nothing
+    """Free phase from ``states``, stopped early once it has settled."""
+    for _ in range(settings.free_steps):
+        new = bptt.step(states, driven, weights, biases, settings)
+        moved = max(float((a - b).abs().max()) for a, b in zip(new, states, strict=True))
         states = new
+        if moved < SETTLED:
+            break
     return states
 
 
@@ -295,6 +332,7 @@ def _finite_differences(
     entries: np.ndarray,
     x: Tensor,
     targets: Tensor,
+    free: list[Tensor],
     weights: list[Tensor],
     biases: list[Tensor],
     settings: EquilibriumSettings,
@@ -302,12 +340,13 @@ def _finite_differences(
 ) -> Tensor:
     """Central differences of the batch-mean loss in chosen entries of one parameter, [entries].
 
-    All perturbed networks of a chunk relax together: the parameter gets a leading axis.
+    All perturbed networks of a chunk relax together, from the free state of the original: the
+    parameter gets a leading axis.
     """
     held = [*weights, *biases]
     original = held[parameter]
     losses = []
-    per_chunk = max(1, CHUNK_VALUES // original.numel())
+    per_chunk = max(1, CHUNK_VALUES // max(original.numel(), sum(s.numel() for s in free)))
     signed = [(entry, sign) for entry in entries for sign in (difference, -difference)]
     for start in range(0, len(signed), per_chunk):
         part = signed[start : start + per_chunk]
@@ -321,7 +360,8 @@ def _finite_differences(
         driven = bptt.drive(x, w, b)
         if driven.ndim == 2:
             driven = driven.expand(len(part), *driven.shape)
-        outputs = _relax(driven, w, b, settings)[-1]
+        states = [s.expand(len(part), *s.shape) for s in free]
+        outputs = _relax(states, driven, w, b, settings)[-1]
         losses.append(bptt.matched_loss(outputs, targets, settings).mean(-1))
     loss = torch.cat(losses)
     return (loss[0::2] - loss[1::2]) / (2.0 * difference)
@@ -338,9 +378,3 @@ def _compare(name: str, reference: str, found: Tensor, exact: Tensor) -> Agreeme
         norm_ratio=length / wanted if defined else math.nan,
         relative_error=float((found - exact).norm()) / wanted if defined else math.nan,
     )
-
-
-def _on_bound(outputs: Tensor, settings: EquilibriumSettings) -> float:
-    if settings.rho.squash != "clamp" or not settings.output_is_squashed:
-        return 0.0
-    return float(((outputs <= 0.0) | (outputs >= 1.0)).double().mean())
