@@ -35,8 +35,8 @@ def backends() -> dict[str, bool | str]:
     for name, point in sorted(_registered().items()):
         try:
             found[name] = point.load().available()
-        except ImportError as error:
-            found[name] = f"cannot be imported: {error}"
+        except (ImportError, AttributeError) as error:
+            found[name] = f"cannot be loaded: {error}"
     return found
 
 

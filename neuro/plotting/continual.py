@@ -127,7 +127,7 @@ def confusion_matrices(results: Sequence[SeedResult]) -> Figure:
         if image is not None:
             bar = figure.colorbar(image, ax=axes, shrink=0.85, format=PercentFormatter(1.0))
             bar.set_label("share of the actual class")
-            bar.outline.set_visible(False)  # type: ignore[operator]
+            bar.outline.set_visible(False)
     return figure
 
 

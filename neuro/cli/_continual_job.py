@@ -1,0 +1,247 @@
+"""What ``neuro continual`` runs: conditions × seeds, resumable, into one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from neuro.cli._errors import Interrupted
+from neuro.datasets import Dataset
+from neuro.learning.continual import ContinualProtocol
+from neuro.learning.continual_results import SeedResult
+from neuro.learning.presets import Preset, preset, read_preset
+from neuro.progress import Bar
+from neuro.report import versions
+from neuro.results import RunFolder, key_of
+
+ORDER = ("sequential", "rehearsal", "sleep", "sleep+rehearsal", "joint")
+"""Names of all conditions, in the order of the table."""
+
+LABELS: Mapping[str, str] = {
+    "sequential": "sequential (no sleep)",
+    "rehearsal": "rehearsal, no sleep",
+    "sleep": "sleep",
+    "sleep+rehearsal": "sleep and rehearsal",
+    "joint": "joint (upper bound)",
+}
+
+FINISHED = ("metrics.json", "report.html")
+"""Files whose presence says that the job is complete."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of ``neuro continual``."""
+
+    dataset: str
+    sleep: str = "none"
+    rehearsal: float = 0.0
+    seeds: tuple[int, ...] = (0,)
+    preset: str | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+    baselines: bool = True
+    joint: bool = False
+    evaluate_on: str = "test"
+    device: str = "cpu"
+
+    @property
+    def asked(self) -> str:
+        """Name of the condition that the request is about."""
+        if self.sleep == "none":
+            return "rehearsal" if self.rehearsal else "sequential"
+        return "sleep+rehearsal" if self.rehearsal else "sleep"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All conditions to run, the asked one first: it is the one to have if time runs out."""
+        others: list[str] = []
+        if self.baselines:
+            others.append("sequential")
+            if self.rehearsal:
+                others.append("rehearsal")
+            if self.asked == "sleep+rehearsal":
+                others.append("sleep")
+        if self.joint:
+            others.append("joint")
+        return (self.asked, *(name for name in others if name != self.asked))
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One row of the table: how the network learns, and whether it sleeps."""
+
+    name: str
+    preset: Preset
+    protocol: ContinualProtocol
+    backend: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that influences its results, as plain data."""
+        return {
+            "preset": self.preset.to_json(),
+            "protocol": asdict(self.protocol),
+            "sleep": self.backend or "none",
+        }
+
+
+def conditions(request: Request) -> dict[str, Condition]:
+    """The conditions of a request by name.
+
+    Raises
+    ------
+    NeuroError
+        If a preset does not exist or a setting is unknown or impossible.
+    """
+    made = {}
+    for name in request.names:
+        joint = name == "joint"
+        rehearsal = request.rehearsal if name.endswith("rehearsal") else 0.0
+        settings = _base_preset(request, rehearsal > 0, joint).with_values(dict(request.settings))
+        made[name] = Condition(
+            name,
+            settings,
+            ContinualProtocol(
+                images_per_task=settings.images_per_task,
+                rehearsal=rehearsal,
+                joint=joint,
+                evaluate_on=request.evaluate_on,
+            ),
+            request.sleep if name.startswith("sleep") else None,
+        )
+    return made
+
+
+def _base_preset(request: Request, rehearsal: bool, joint: bool) -> Preset:
+    chosen = request.preset
+    if chosen is not None and chosen.endswith(".json"):
+        base = preset(request.dataset, rehearsal=rehearsal, joint=joint)
+        # A file is the result of a search for learning in sequence; joint training keeps its own.
+        return base if joint else read_preset(Path(chosen), base)
+    return preset(chosen or request.dataset, rehearsal=rehearsal, joint=joint)
+
+
+def code_fingerprint() -> str:
+    """Hash of the sources that results depend on: changed code must not reuse old results."""
+    digest = hashlib.blake2b(digest_size=8)
+    presentation = ("cli", "plotting", "report.py")
+    for package in ("neuro", "neuro.models", "neuro.backends"):
+        spec = find_spec(package)
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            root = Path(folder)
+            for path in sorted(root.rglob("*")):
+                inside = path.relative_to(root)
+                if path.suffix not in (".py", ".cpp", ".h") or inside.parts[0] in presentation:
+                    continue
+                digest.update(f"{package}/{inside}".encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request with its data: ready to run."""
+
+    request: Request
+    dataset: Dataset
+    conditions: Mapping[str, Condition]
+
+    def config(self) -> dict[str, Any]:
+        """What ``config.json`` holds."""
+        request = asdict(replace(self.request, settings=()))
+        request["settings"] = dict(self.request.settings)
+        return {
+            "job": "continual",
+            "request": request,
+            "conditions": {n: self.conditions[n].to_json() for n in self.conditions},
+            "dataset": {
+                "name": self.dataset.name,
+                "source": self.dataset.source,
+                "fingerprint": self.dataset.fingerprint(),
+                "training_images": len(self.dataset.train_labels),
+                "test_images": len(self.dataset.test_labels),
+            },
+            "code": code_fingerprint(),
+            "versions": versions(),
+        }
+
+
+def run_job(
+    job: Job, folder: RunFolder, *, fresh: bool, say: Callable[[str], None]
+) -> dict[str, list[SeedResult]]:
+    """Run every condition with every seed, except those that are already in the folder.
+
+    Parameters
+    ----------
+    job : Job
+        What to run.
+    folder : RunFolder
+        Where finished seeds are kept.
+    fresh : bool
+        Whether to compute seeds again that are already there.
+    say : callable
+        Called with a line of text after every seed.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C; finished seeds are kept.
+    """
+    config = job.config()
+    folder.begin(*FINISHED)
+    folder.write_json("config.json", config)
+    shared = {name: config[name] for name in ("code", "versions")}
+    shared["dataset"] = config["dataset"]["fingerprint"]
+    shared["device"] = job.request.device
+    results: dict[str, list[SeedResult]] = {}
+    done = 0
+    try:
+        for name, condition in job.conditions.items():
+            key = f"{name}-{key_of({**shared, **condition.to_json()})}"
+            results[name] = []
+            for seed in job.request.seeds:
+                start = time.perf_counter()
+                result = None if fresh else _stored(folder, key, seed)
+                note = "kept from an earlier run"
+                if result is None:
+                    result = _run_seed(job, condition, seed)
+                    folder.store(key, seed, result.to_json())
+                    note = f"{time.perf_counter() - start:.1f} s"
+                results[name].append(result)
+                done += 1
+                say(f"{LABELS[name]}, seed {seed}: {100 * result.final_accuracy:.1f} % ({note})")
+    except KeyboardInterrupt:
+        total = len(job.conditions) * len(job.request.seeds)
+        raise Interrupted(
+            f"interrupted; {done} of {total} runs are finished and kept in {folder.path}: "
+            "the same command continues there"
+        ) from None
+    return results
+
+
+def _stored(folder: RunFolder, key: str, seed: int) -> SeedResult | None:
+    data = folder.load(key, seed)
+    if data is None:
+        return None
+    try:
+        return SeedResult.from_json(data)
+    except (KeyError, TypeError, ValueError):
+        return None  # written by another version of neuro: compute again
+
+
+def _run_seed(job: Job, condition: Condition, seed: int) -> SeedResult:
+    from neuro.models.continual import run
+
+    return run(
+        job.dataset,
+        condition.preset,
+        condition.protocol,
+        seed,
+        sleep_backend=condition.backend,
+        device=job.request.device,
+        meter=Bar,
+    )
