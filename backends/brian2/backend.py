@@ -1,0 +1,48 @@
+"""The entry of the group ``neuro.backends``: options, availability, and the choice of a target."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from neuro.errors import CompileError
+from neuro.program import Program
+
+TARGETS = ("auto", "numpy", "cython", "cpp")
+
+
+class Brian2Backend:
+    """Runs programs with the simulator Brian2 (Stimberg et al. 2019, eLife 8:e47314).
+
+    Options of :meth:`compile`: ``target`` is ``"numpy"`` (no compiler), ``"cython"``, ``"cpp"``
+    (C++ standalone; fastest for long runs) or ``"auto"``; ``cache_dir`` keeps compiled code,
+    by default ``$NEURO_CACHE`` or ``neuro`` in the user's cache.
+    """
+
+    name = "brian2"
+
+    def available(self) -> bool | str:
+        """``True``, or what is missing."""
+        if importlib.util.find_spec("brian2") is None:
+            return "Brian2 is not installed; run: pip install brian2"
+        return True
+
+    def compile(self, program: Program, **options: Any) -> Any:
+        """Make an engine; nothing is compiled before the first run."""
+        target = options.pop("target", "auto")
+        cache_dir = options.pop("cache_dir", None)
+        if options:
+            raise CompileError(
+                f"backend 'brian2' has no option {', '.join(map(repr, options))};"
+                " it has target and cache_dir"
+            )
+        if target not in TARGETS:
+            raise CompileError(f"target {target!r} of backend 'brian2' is not one of {TARGETS}")
+        from neuro.backends.brian2.drawing import draw
+        from neuro.backends.brian2.engine import Brian2Engine
+        from neuro.backends.brian2.targets import Chooser, cache_folder
+
+        folder = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
+        plan = draw(program)
+        return Brian2Engine(plan, Chooser(plan, target, folder))

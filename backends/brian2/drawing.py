@@ -1,0 +1,127 @@
+"""From the steps of a program to its :class:`~neuro.backends.brian2.blueprint.Blueprint`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuro.backends.brian2.blueprint import (
+    Blueprint,
+    Group,
+    Pathway,
+    Routine,
+    Synapses,
+    Trace,
+    clean,
+)
+from neuro.backends.brian2.rules import add_rule
+from neuro.equations.expression import names
+from neuro.errors import CompileError
+from neuro.program import Arrive, Assign, Plasticity, Program, Reset, Threshold, Update
+
+
+def draw(program: Program) -> Blueprint:
+    """The blueprint of a program.
+
+    Raises
+    ------
+    CompileError
+        When a step does something for which Brian2 has no place.
+    """
+    plan = Blueprint(program)
+    for index, (population, size) in enumerate(program.sizes.items()):
+        name = f"pop{index}_{clean(population)}"
+        plan.groups[population] = Group(name, population, size, population in program.sources)
+    for index, projection in enumerate(program.connectivity):
+        arrive = next(
+            s
+            for s in program.steps
+            if isinstance(s, Arrive) and s.synapses == projection and not s.transposed
+        )
+        plan.synapses[projection] = Synapses(
+            f"con{index}_{clean(projection)}", projection, arrive.source, arrive.target
+        )
+    for index, step in enumerate(program.steps):
+        match step:
+            case Arrive():
+                _arrive(plan, step, index)
+            case Update(population=population, assigns=assigns):
+                _routine(plan, population, assigns, "groups", index)
+            case Reset(population=population, assigns=assigns):
+                _routine(plan, population, assigns, "resets", index, spiking=True)
+            case Threshold(population=population, condition=condition):
+                group = plan.group(population)
+                if group.threshold:
+                    raise CompileError(f"brian2: {population!r} has two thresholds")
+                group.threshold = plan.printer(group).condition(condition)
+            case Plasticity():
+                add_rule(plan, step, 100 * index)
+    _clear_buffers(plan)
+    # Flags are left out: between steps they are false, whatever Brian2's copy holds.
+    written = {name for step in program.steps for name in step.writes}
+    plan.outputs = tuple(name for name in plan.places if name in written)
+    _records(plan)
+    return plan
+
+
+def _arrive(plan: Blueprint, step: Arrive, index: int) -> None:
+    synapses = plan.synapses[step.synapses]
+    here, there = ("post", "pre") if step.transposed else ("pre", "post")
+    weight = plan.place(step.weights, synapses)
+    buffer = plan.place(step.into, plan.group(step.target))
+    synapses.pathways.append(
+        Pathway(
+            name=f"arrive{index}",
+            side=here,
+            slot="synapses",
+            order=index,
+            code=f"{buffer}_{there} += {weight}",
+            lag=step.delay - 1,
+        )
+    )
+
+
+def _clear_buffers(plan: Blueprint) -> None:
+    zero = "neuro_real(0.0)" if plan.program.precision == "float32" else "0.0"
+    for population, group in plan.groups.items():
+        buffers = [
+            plan.places[s.into][0].variable
+            for s in plan.program.steps
+            if isinstance(s, Arrive) and s.target == population
+        ]
+        if buffers:
+            code = "\n".join(f"{b} = {zero}" for b in buffers)
+            plan.routines.append(Routine(group.population, "start", 0, code))
+
+
+def _routine(
+    plan: Blueprint,
+    population: str,
+    assigns: tuple[Assign, ...],
+    slot: str,
+    order: int,
+    spiking: bool = False,
+) -> None:
+    group = plan.group(population)
+    for name in (n for a in assigns for n in (a.target, *names(a.expression))):
+        if not name.startswith("_") and name not in plan.program.arrays:
+            raise CompileError(f"brian2: unknown array {name!r} in the {slot} of {population!r}")
+    code = plan.printer(group).block(assigns)
+    plan.routines.append(Routine(population, slot, order, code, spiking))
+
+
+def _records(plan: Blueprint) -> None:
+    program = plan.program
+    watched = set(program.max_delays) | {
+        r.owner for r in program.records if r.variable == "spikes"
+    }
+    plan.monitored = tuple(
+        p for p, g in plan.groups.items() if p in watched and not g.source and g.threshold
+    )
+    traces = []
+    for index, record in enumerate(program.records):
+        if record.variable == "spikes" or record.array not in plan.outputs:
+            continue  # what no step writes is constant; the engine fills it in
+        size = program.arrays[record.array].initial.size
+        units = np.arange(size) if record.units is None else np.asarray(record.units)
+        traces.append(Trace(index, plan.places[record.array][0], units))
+    plan.traces = tuple(traces)

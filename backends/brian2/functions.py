@@ -1,0 +1,121 @@
+"""The functions of the equation language for Brian2's three code generators.
+
+C++ and Cython share one C text per function; NumPy uses the functions that the reference
+backend uses. All of them give the same bits, because the C text does what NumPy does: NaN passes
+through ``min``, ``max`` and ``clip``, ``%`` takes the sign of the divisor, and ``exp`` is the
+portable one of :mod:`neuro.equations.functions`. (``log``, ``sin``, ``cos``, ``tanh`` and ``**``
+are those of the C library and of NumPy, which may differ in the last bit.)
+
+Importing this module imports Brian2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from brian2.core.functions import Function
+
+from neuro.equations.functions import EXP_MAX, EXP_MIN, EXP_P, EXP_Q, LN2_HIGH, LN2_LOW, LOG2_E, exp
+
+
+@dataclass(frozen=True)
+class _Definition:
+    """NumPy function, C body (type ``real``) and parameters; ``b`` is a truth value."""
+
+    numpy: Callable[..., Any]
+    parameters: str
+    body: str
+
+
+_EXP = f"""
+    double a = (double)x;
+    if (!(a == a)) return x;
+    if (a > {EXP_MAX!r}) return (real)HUGE_VAL;
+    if (a < {EXP_MIN!r}) return (real)0.0;
+    double k = floor(a * {LOG2_E!r} + 0.5);
+    double r = (a - k * {LN2_HIGH!r}) - k * {LN2_LOW!r};
+    double rr = r * r;
+    double p = r * (({EXP_P[0]!r} * rr + {EXP_P[1]!r}) * rr + {EXP_P[2]!r});
+    double q = (({EXP_Q[0]!r} * rr + {EXP_Q[1]!r}) * rr + {EXP_Q[2]!r}) * rr + {EXP_Q[3]!r};
+    double e = p / (q - p);
+    double y = 1.0 + 2.0 * e;
+    if (k > -1000.0 && k < 1000.0) {{
+        union {{ int64_t bits; double value; }} scale;
+        scale.bits = ((int64_t)k + 1023) << 52;
+        return (real)(y * scale.value);
+    }}
+    return (real)ldexp(y, (int)k);"""
+
+_DEFINITIONS: Mapping[str, _Definition] = {
+    "abs": _Definition(np.abs, "x", "return (real)fabs(x);"),
+    "clip": _Definition(
+        np.clip,
+        "xyz",
+        "real m = (x != x || x > y) ? x : y; return (m != m || m < z) ? m : z;",
+    ),
+    "cos": _Definition(np.cos, "x", "return (real)cos((double)x);"),
+    "divide": _Definition(np.true_divide, "xy", "return x / y;"),
+    "exp": _Definition(exp, "x", _EXP),
+    "floor": _Definition(np.floor, "x", "return (real)floor((double)x);"),
+    "log": _Definition(np.log, "x", "return (real)log((double)x);"),
+    "max": _Definition(np.maximum, "xy", "return (x != x || x > y) ? x : y;"),
+    "min": _Definition(np.minimum, "xy", "return (x != x || x < y) ? x : y;"),
+    "mod": _Definition(
+        np.mod,
+        "xy",
+        """real m = (real)fmod((double)x, (double)y);
+    if (m != m) return m;
+    if (m == 0) return (real)copysign(0.0, (double)y);
+    return ((y < 0) != (m < 0)) ? m + y : m;""",
+    ),
+    "power": _Definition(np.power, "xy", "return (real)pow((double)x, (double)y);"),
+    "sign": _Definition(
+        np.sign, "x", "return x > 0 ? (real)1 : (x < 0 ? (real)-1 : (x == 0 ? (real)0 : x));"
+    ),
+    "sin": _Definition(np.sin, "x", "return (real)sin((double)x);"),
+    "sqrt": _Definition(np.sqrt, "x", "return (real)sqrt((double)x);"),
+    "tanh": _Definition(np.tanh, "x", "return (real)tanh((double)x);"),
+    "where": _Definition(np.where, "bxy", "return b ? x : y;"),
+}
+
+
+@cache
+def functions(precision: str) -> dict[str, Function]:
+    """All functions, by the name that :mod:`.printing` uses, for one precision."""
+    made = {
+        f"neuro_{name}": _function(f"neuro_{name}", d, precision)
+        for name, d in _DEFINITIONS.items()
+    }
+    dtype = np.dtype(precision).type
+    real = _Definition(lambda x: np.asarray(x, dtype=dtype)[()], "r", "return (real)r;")
+    return made | {"neuro_real": _function("neuro_real", real, precision)}
+
+
+def _function(name: str, definition: _Definition, precision: str) -> Function:
+    letters = definition.parameters
+    truths = [letter == "b" for letter in letters]
+    function = Function(
+        definition.numpy,
+        arg_units=[1 if letter in "xyz" else None for letter in letters],
+        arg_types=["boolean" if truth else "any" for truth in truths],
+        return_unit=1,
+        return_type="float",
+    )
+    real = "double" if precision == "float64" else "float"
+    # a truth value is a char in Brian2's C++, an int counter fits a double exactly
+    types = [{"b": "char", "r": "double"}.get(letter, real) for letter in letters]
+    parameters = ", ".join(f"{t} {letter}" for t, letter in zip(types, letters, strict=True))
+    body = definition.body.replace("(real)", f"({real})").replace("real m", f"{real} m")
+    text = f"static inline {real} {name}({parameters}) {{\n    {body.strip()}\n}}\n"
+    function.implementations.add_implementation("cpp", code=text, name=name)
+    verbatim = f'cdef extern from *:\n    """\n    #include <math.h>\n    #include <stdint.h>\n    {_indent(text)}    """\n    {real} {name}({parameters}) nogil\n'
+    function.implementations.add_implementation("cython", code=verbatim, name=name)
+    return function
+
+
+def _indent(text: str) -> str:
+    return text.replace("\n", "\n    ").rstrip(" ")

@@ -1,0 +1,190 @@
+"""Brian2 objects from a blueprint, the same for every target.
+
+Importing this module imports Brian2. Objects are kept in an explicit ``Network`` and are given
+every name and clock, so that neither Brian2's magic nor the user's objects play a part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2.groups.group import CodeRunner
+from numpy.typing import NDArray
+
+from neuro.backends.brian2.blueprint import SCHEDULE, Blueprint, Group, Routine, Synapses
+from neuro.backends.brian2.functions import functions
+from neuro.program import Connectivity, Dense
+
+_TYPES = {"float": "1", "int": "integer", "bool": "boolean"}
+
+
+@dataclass
+class Model:
+    """The objects of one network.
+
+    Attributes
+    ----------
+    network : brian2.Network
+        All of them, in the normative schedule.
+    owners : dict
+        Groups and synapses by name.
+    spikes : dict
+        Spike monitor of each monitored population.
+    traces : dict
+        State monitor of each recorded array, by index of the record.
+    namespace : dict
+        Functions that the code uses.
+    """
+
+    network: Any
+    owners: dict[str, Any]
+    spikes: dict[str, Any]
+    traces: dict[int, Any]
+    namespace: Mapping[str, Any]
+
+    def pathway(self, synapses: str, name: str) -> Any:
+        """A pathway of a ``Synapses`` object."""
+        return getattr(self.owners[synapses], name)
+
+
+def build(plan: Blueprint, connect: bool) -> Model:
+    """Make the objects; ``connect`` creates the synapses at once (not in C++ standalone)."""
+    program = plan.program
+    clock = brian2.Clock(dt=program.dt * brian2.second, name="neuro_clock")
+    network = brian2.Network(name="neuro_network")
+    network.schedule = list(SCHEDULE)
+    owners: dict[str, Any] = {}
+    for group in plan.groups.values():
+        owners[group.name] = _source(group, clock) if group.source else _neurons(group, clock)
+    for synapses in plan.synapses.values():
+        made = _synapses(plan, synapses, owners, clock)
+        if connect:
+            made.connect(**dict(zip("ij", pairs(plan, synapses), strict=True)))
+        owners[synapses.name] = made
+    network.add(*owners.values())
+    for index, routine in enumerate(plan.routines):
+        group = owners[plan.group(routine.group).name]
+        network.add(_runner(group, routine, f"routine{index}", clock))
+    spikes = {
+        p: brian2.SpikeMonitor(owners[plan.group(p).name], when="end", name=f"spikes{k}")
+        for k, p in enumerate(plan.monitored)
+    }
+    traces = {
+        t.record: brian2.StateMonitor(
+            owners[t.place.owner],
+            t.place.variable,
+            record=t.units,
+            clock=clock,
+            when="end",
+            name=f"trace{t.record}",
+        )
+        for t in plan.traces
+    }
+    network.add(*spikes.values(), *traces.values())
+    return Model(network, owners, spikes, traces, functions(program.precision))
+
+
+def pairs(
+    plan: Blueprint, synapses: Synapses
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
+    """Presynaptic and postsynaptic unit of every synapse, in the order of the weights."""
+    if synapses.projection is None:
+        units = np.arange(plan.group(synapses.source).size)
+        return units, units
+    return _pairs(plan.program.connectivity[synapses.projection])
+
+
+def _pairs(
+    connectivity: Connectivity,
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
+    pre = np.arange(connectivity.n_pre)
+    if isinstance(connectivity, Dense):
+        post = np.arange(connectivity.n_post)
+        return np.repeat(pre, connectivity.n_post), np.tile(post, connectivity.n_pre)
+    return np.repeat(pre, np.diff(connectivity.row_start)), connectivity.targets
+
+
+def _equations(owner: Group | Synapses) -> str:
+    return "\n".join(
+        f"{v.name} : {_TYPES[v.kind]}{' (shared)' if v.shared else ''}"
+        for v in owner.variables.values()
+    )
+
+
+def _neurons(group: Group, clock: Any) -> Any:
+    """A group of neurons; without threshold in the program it has one that never holds."""
+    neurons = brian2.NeuronGroup(
+        group.size,
+        _equations(group),
+        threshold=group.threshold or "1 < 0",
+        reset="",
+        clock=clock,
+        name=group.name,
+    )
+    neurons.state_updater.active = False  # updates are routines; Brian2 integrates nothing
+    return neurons
+
+
+def _source(group: Group, clock: Any) -> Any:
+    """A spike generator; traces of its outgoing projections live in it as well."""
+    none = np.zeros(0, dtype=np.int32)
+    source = brian2.SpikeGeneratorGroup(
+        group.size, none, none * brian2.second, clock=clock, when="thresholds", name=group.name
+    )
+    for variable in group.variables.values():
+        source.variables.add_array(
+            variable.name,
+            size=1 if variable.shared else group.size,
+            scalar=variable.shared,
+            dtype={
+                "float": brian2.prefs.core.default_float_dtype,
+                "int": np.int32,
+                "bool": np.bool_,
+            }[variable.kind],
+        )
+    return source
+
+
+def _synapses(plan: Blueprint, synapses: Synapses, owners: Mapping[str, Any], clock: Any) -> Any:
+    dt = plan.program.dt * brian2.second
+    code: dict[str, dict[str, str]] = {"pre": {}, "post": {}}
+    for pathway in synapses.pathways:
+        code[pathway.side][pathway.name] = pathway.code
+    made = brian2.Synapses(
+        owners[plan.group(synapses.source).name],
+        owners[plan.group(synapses.target).name],
+        model=_equations(synapses),
+        on_pre=code["pre"],
+        on_post=code["post"] or None,
+        delay={p.name: p.lag * dt for p in synapses.pathways},
+        clock=clock,
+        name=synapses.name,
+    )
+    for pathway in synapses.pathways:
+        runner = getattr(made, pathway.name)
+        runner.when, runner.order = pathway.slot, pathway.order
+    return made
+
+
+def _runner(group: Any, routine: Routine, name: str, clock: Any) -> Any:
+    """Code for all units, or for those that spiked (``run_on_event`` works once per group)."""
+    events: dict[str, Any] = {}
+    if routine.spiking:
+        events = {
+            "needed_variables": ["_spikespace"],
+            "template_kwds": {"eventspace_variable": group.variables["_spikespace"]},
+        }
+    return CodeRunner(
+        group,
+        "reset" if routine.spiking else "stateupdate",
+        code=routine.code,
+        clock=clock,
+        when=routine.slot,
+        order=routine.order,
+        name=name,
+        **events,
+    )

@@ -1,0 +1,158 @@
+"""Expressions and assignments as text for Brian2's code generation.
+
+Three habits of Brian2 are kept out. It runs ``x = f(x)`` through SymPy, which may reorder a sum,
+so every value first goes to a new local name (a plain copy is left alone). It divides integers
+in ways that differ by target, so int and bool arrays enter arithmetic through ``neuro_real``.
+And it writes float literals in double precision, so float32 programs wrap them as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from neuro.equations.expression import (
+    COMPARISON,
+    LOGIC,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Name,
+    Unary,
+    is_condition,
+)
+from neuro.program import Assign
+
+#: Operators and functions that become calls of our own functions (see ``functions``): those
+#: whose meaning differs between NumPy, Cython and C++, or whose rounding must be the same.
+OWN: Mapping[str, str] = {
+    "/": "neuro_divide",
+    "%": "neuro_mod",
+    "**": "neuro_power",
+    "abs": "neuro_abs",
+    "clip": "neuro_clip",
+    "cos": "neuro_cos",
+    "exp": "neuro_exp",
+    "floor": "neuro_floor",
+    "log": "neuro_log",
+    "max": "neuro_max",
+    "min": "neuro_min",
+    "sign": "neuro_sign",
+    "sin": "neuro_sin",
+    "sqrt": "neuro_sqrt",
+    "tanh": "neuro_tanh",
+    "where": "neuro_where",
+}
+
+
+@dataclass
+class Printer:
+    """Prints the statements of one code block.
+
+    Attributes
+    ----------
+    rename : callable
+        Brian2 name of a program name in this block (local names excepted).
+    kind : callable
+        ``"float"``, ``"int"`` or ``"bool"`` of a program name.
+    precision : str
+        ``"float64"`` or ``"float32"``.
+    """
+
+    rename: Callable[[str], str]
+    kind: Callable[[str], str]
+    precision: str
+    _locals: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _count: int = 0
+
+    def block(self, assigns: Iterable[Assign], guard: str = "") -> str:
+        """Statements, one per line, in the order given.
+
+        With ``guard``, the Brian2 name of a bool variable, array targets change only where it
+        is true.
+        """
+        lines: list[str] = []
+        for assign in assigns:
+            value, kind = self._value(assign)
+            fresh = f"new_{self._count}"
+            self._count += 1
+            if assign.local:
+                self._locals[assign.target] = (fresh, kind)
+                lines.append(f"{fresh} = {value}")
+                continue
+            target = self.rename(assign.target)
+            if guard:
+                old = Name(assign.target)
+                if kind == "bool":
+                    value = f"({guard} and {value}) or ((not {guard}) and {self.condition(old)})"
+                else:
+                    value = f"neuro_where({guard}, {value}, {self.number(old)})"
+            lines += [f"{fresh} = {value}", f"{target} = {fresh}"]
+        return "\n".join(lines)
+
+    def _value(self, assign: Assign) -> tuple[str, str]:
+        """Text of the right-hand side and the kind of value that it has."""
+        truth = self._is_truth(assign.expression)
+        if assign.local:
+            wanted = "bool" if truth else "float"
+        else:
+            wanted = self.kind(assign.target)
+        if wanted == "bool":
+            return self.condition(assign.expression), "bool"
+        return self.number(assign.expression), "float"
+
+    def condition(self, expr: Expr) -> str:
+        """Text whose value is a truth value."""
+        match expr:
+            case Const(value=bool() as value):
+                return repr(value)
+            case Name(id=name) if self._kind(name) == "bool":
+                return self._name(name)
+            case Unary(op="not", operand=operand):
+                return f"(not {self.condition(operand)})"
+            case Binary(op=op, left=left, right=right) if op in LOGIC:
+                return f"({self.condition(left)} {op} {self.condition(right)})"
+            case Binary(op=op, left=left, right=right) if op in COMPARISON:
+                return f"({self.number(left)} {op} {self.number(right)})"
+            case _:
+                return f"({self.number(expr)} != {self._literal(0.0)})"
+
+    def number(self, expr: Expr) -> str:
+        """Text whose value is a float; truth values count as 0 and 1."""
+        if self._is_truth(expr):
+            if isinstance(expr, Const):
+                return self._literal(float(expr.value))
+            return f"neuro_real({self.condition(expr)})"
+        match expr:
+            case Const(value=value):
+                return self._literal(float(value))
+            case Name(id=name):
+                text = self._name(name)
+                return text if self._kind(name) == "float" else f"neuro_real({text})"
+            case Unary(operand=operand):
+                return f"(-{self.number(operand)})"
+            case Binary(op=op, left=left, right=right):
+                first, second = self.number(left), self.number(right)
+                return f"{OWN[op]}({first}, {second})" if op in OWN else f"({first} {op} {second})"
+            case Call(function="where", args=(test, yes, no)):
+                return f"neuro_where({self.condition(test)}, {self.number(yes)}, {self.number(no)})"
+            case Call(function=function, args=args):
+                return f"{OWN[function]}({', '.join(map(self.number, args))})"
+        raise AssertionError(f"unknown expression node {expr!r}")
+
+    def _is_truth(self, expr: Expr) -> bool:
+        if isinstance(expr, Name):
+            return self._kind(expr.id) == "bool"
+        return is_condition(expr)
+
+    def _kind(self, name: str) -> str:
+        return self._locals[name][1] if name in self._locals else self.kind(name)
+
+    def _name(self, name: str) -> str:
+        return self._locals[name][0] if name in self._locals else self.rename(name)
+
+    def _literal(self, value: float) -> str:
+        if self.precision == "float32":
+            return f"neuro_real({value!r})"
+        return f"({value!r})" if value < 0 else repr(value)

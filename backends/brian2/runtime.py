@@ -1,0 +1,163 @@
+"""The targets ``numpy`` and ``cython``: Brian2's runtime device in this process.
+
+Importing this module imports Brian2.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2.devices.device import RuntimeDevice
+from numpy.typing import NDArray
+
+from neuro.backends.brian2.blueprint import Blueprint, Pathway
+from neuro.backends.brian2.model import build
+from neuro.backends.brian2.piece import Events, Outcome, Piece
+from neuro.backends.brian2.sandbox import sandbox
+from neuro.errors import BackendError
+from neuro.progress import Progress
+
+#: Seconds between two reports of progress.
+REPORT_PERIOD = 0.1
+
+
+class RuntimeRunner:
+    """Runs pieces with Brian2's runtime device.
+
+    Parameters
+    ----------
+    plan : Blueprint
+    target : {"numpy", "cython"}
+    cache : Path
+        Folder of compiled Cython modules.
+    """
+
+    def __init__(self, plan: Blueprint, target: str, cache: Path) -> None:
+        self._plan, self._target = plan, target
+        self._preferences = {
+            "codegen.target": target,
+            "codegen.runtime.cython.cache_dir": str(cache / "brian2-cython"),
+        }
+        self._device = RuntimeDevice()
+        with self._sandbox():
+            self._model = build(plan, connect=True)
+
+    def run(self, piece: Piece, progress: Progress) -> Outcome:
+        """Run one piece."""
+        with self._sandbox():
+            self._load(piece)
+            self._simulate(piece.steps, progress)
+            return self._collect()
+
+    def _sandbox(self) -> Any:
+        return sandbox(self._device, self._plan.program.precision, self._preferences)
+
+    def _load(self, piece: Piece) -> None:
+        plan, owners = self._plan, self._model.owners
+        for name, places in plan.places.items():
+            for place in places:
+                variable = owners[place.owner].variables[place.variable]
+                variable.set_value(piece.arrays[name].ravel())
+        for population, group in plan.groups.items():
+            owner = owners[group.name]
+            steps, units = piece.recent.get(population, _NONE)
+            last = units[steps == -1]
+            space = owner.variables["_spikespace"].get_value()
+            space[: len(last)], space[-1] = last, len(last)
+            if group.source:
+                _set_events(owner, piece.events[population], plan.program.dt)
+        for synapses in plan.synapses.values():
+            for pathway in synapses.pathways:
+                side = synapses.source if pathway.side == "pre" else synapses.target
+                runner = self._model.pathway(synapses.name, pathway.name)
+                _fill_queue(runner, pathway, piece.recent.get(side, _NONE))
+        for monitor in self._model.spikes.values():
+            monitor.resize(0)
+            monitor.variables["N"].set_value(0)
+        for monitor in self._model.traces.values():
+            monitor.resize(0)
+            monitor.variables["N"].set_value(0)
+
+    def _simulate(self, steps: int, progress: Progress) -> None:
+        done = 0
+
+        def report(elapsed: Any, completed: float, start: Any, duration: Any) -> None:
+            nonlocal done
+            now = round(completed * steps)
+            progress.advance(now - done)
+            done = now
+
+        network = self._model.network
+        network.t_ = 0.0
+        try:
+            with np.errstate(all="ignore"):
+                network.run(
+                    steps * self._plan.program.dt * brian2.second,
+                    report=report,
+                    report_period=REPORT_PERIOD * brian2.second,
+                    namespace=dict(self._model.namespace),
+                )
+        except KeyboardInterrupt:
+            raise
+        except Exception as error:
+            reason = str(error.__cause__ or error).strip()
+            mend = (
+                "; the cython target needs the compiler g++, target='numpy' needs none"
+                if self._target == "cython"
+                else ""
+            )
+            raise BackendError(
+                f"brian2 ({self._target}) failed: {reason[-2000:]}{mend}"
+            ) from error
+
+    def _collect(self) -> Outcome:
+        plan, model = self._plan, self._model
+        arrays = {}
+        for name in plan.outputs:
+            place, initial = plan.places[name][0], plan.program.arrays[name].initial
+            value = model.owners[place.owner].variables[place.variable].get_value()
+            arrays[name] = np.array(value, dtype=initial.dtype).reshape(initial.shape)
+        spikes = {
+            population: (
+                np.rint(monitor.variables["t"].get_value() / plan.program.dt).astype(np.int64),
+                monitor.variables["i"].get_value().astype(np.int64),
+            )
+            for population, monitor in model.spikes.items()
+        }
+        traces: dict[int, NDArray[np.generic]] = {
+            t.record: np.array(model.traces[t.record].variables[t.place.variable].get_value())
+            for t in plan.traces
+        }
+        return Outcome(arrays, spikes, traces)
+
+
+_NONE: Events = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
+
+def _set_events(source: Any, events: Events, dt: float) -> None:
+    """Hand the spikes over as they are, past the checks and the conversion of ``set_spikes``."""
+    steps, units = events
+    for name in ("neuron_index", "spike_time", "spike_number", "_timebins"):
+        source.variables[name].resize(len(steps))
+    source.variables["neuron_index"].set_value(units.astype(np.int32))
+    source.variables["_timebins"].set_value(steps.astype(np.int32))
+    source.variables["_lastindex"].set_value(0)
+    source.variables["_period_bins"].set_value(0)
+    source._spikes_changed = False
+    source._previous_dt = source.dt_[:]
+
+
+def _fill_queue(runner: Any, pathway: Pathway, recent: Events) -> None:
+    """Push the spikes that are under way as if their steps had just run."""
+    runner.queue._restore_from_full_state(None)
+    runner.initialise_queue()
+    late = 1 if pathway.before_threshold else 0
+    steps, units = recent
+    for step in range(-pathway.lag, 0):
+        spikes = units[steps == step - late].astype(np.int32)
+        if len(spikes):
+            runner.queue.push(spikes)
+        runner.queue.advance()
