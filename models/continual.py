@@ -50,7 +50,7 @@ class MRNNLearner:
     model : MRNN
         The network.
     activity_max : list of float
-        Largest free-phase state of each layer, input first, over all images trained on, each
+        Largest free-phase state of each layer above the input over all images trained on, each
         measured just after its training. Empty unless the preset asks for normalised gains.
     """
 
@@ -98,8 +98,7 @@ class MRNNLearner:
             progress=advance,
         )
         if self.preset.normalise:
-            layers = [images, *self.model.states(images)]
-            now = [float(layer.max(initial=0)) for layer in layers]
+            now = [float(layer.max(initial=0)) for layer in self.model.states(images)]
             before = self.activity_max or [0.0] * len(now)
             self.activity_max = [max(a, b) for a, b in zip(before, now, strict=True)]
 
@@ -164,13 +163,15 @@ class SpikingSleep:
         """Sleep once: weights out, replay, weights back."""
         result = sleep(
             learner.model.get_weights(),
-            seen_mean_image.reshape(self.image_shape),
+            seen_mean_image,
             self.config(task),
             backend=self.backend,
+            # Colours lie side by side: a window spans fewer pixels of a colour image.
+            image_shape=(self.image_shape[0], int(np.prod(self.image_shape[1:]))),
+            activity=learner.activity_max or None,
             seed=seed,
-            activity_max=learner.activity_max or None,
             progress=progress,
-            **self.options,
+            backend_options=self.options,
         )
         learner.model.load_weights(result.weights)
         return SleepSummary(

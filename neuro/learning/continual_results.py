@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypedDict
 
@@ -144,3 +144,44 @@ def merits(matrix: NDArray[np.float64]) -> Merits:
 def defined(values: Iterable[float]) -> tuple[float | None, ...]:
     """Floats for JSON, which has no NaN: None in its place."""
     return tuple(None if np.isnan(value) else float(value) for value in values)
+
+
+def summary(results: Sequence[SeedResult]) -> dict[str, Any]:
+    """Plain data of one condition: every seed, and mean and deviation over them.
+
+    Parameters
+    ----------
+    results : sequence of SeedResult
+        One per seed.
+
+    Returns
+    -------
+    dict
+        ``seeds`` (each as :meth:`SeedResult.to_json`, without rasters, with ``rates``: spikes
+        per unit and step), ``mean`` and ``sd`` (sample deviation, 0 for one seed) of the final
+        accuracy, and the means ``per_class``, ``per_task``, ``average_accuracy``,
+        ``forgetting`` and ``backward_transfer`` (None where undefined).
+    """
+    seeds = []
+    for result in results:
+        seed = result.to_json()
+        for entry, sleep in zip(seed["sleep"], result.sleep, strict=True):
+            del entry["raster"]
+            entry["rates"] = sleep.rates
+        seeds.append(seed)
+    mean, sd = metrics.mean_and_sd([result.final_accuracy for result in results])
+    return {
+        "seeds": seeds,
+        "mean": mean,
+        "sd": sd,
+        "per_task": _means([result.accuracy_matrix[-1][:-1] for result in results]),
+        "per_class": _means([result.per_class for result in results]),
+        "average_accuracy": _means([[result.average_accuracy] for result in results])[0],
+        "forgetting": _means([[result.forgetting] for result in results])[0],
+        "backward_transfer": _means([[result.backward_transfer] for result in results])[0],
+    }
+
+
+def _means(rows: Sequence[Sequence[float | None]]) -> tuple[float | None, ...]:
+    """Column means; None where a value is undefined."""
+    return defined(np.array(rows, dtype=np.float64).mean(axis=0))

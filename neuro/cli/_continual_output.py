@@ -1,0 +1,193 @@
+"""What ``neuro continual`` shows and writes at its end: table, metrics, figures, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from neuro.cli._continual_job import LABELS, ORDER, Job
+from neuro.learning.continual import class_groups
+from neuro.learning.continual_results import SeedResult, summary
+from neuro.results import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Results = Mapping[str, Sequence[SeedResult]]
+
+CAPTIONS: Mapping[str, tuple[str, str]] = {
+    "comparison": (
+        "Final accuracy",
+        (
+            "Accuracy over the whole test set, with all classes as possible answers, after the last "
+            "task (and its sleep). Each dot is a seed, each bar their mean."
+        ),
+    ),
+    "accuracy": (
+        "Accuracy on each task over time",
+        (
+            "Means over seeds with one standard deviation. A line begins when its classes have been "
+            "trained; shaded stretches are sleeps. Without sleep, each task erases the ones before."
+        ),
+    ),
+    "confusion": (
+        "What is taken for what",
+        (
+            "Rows are actual classes, columns answers, in per cent of the row, summed over seeds. "
+            "Before sleep almost everything is taken for a class of the newest task."
+        ),
+    ),
+    "raster": (
+        "The sleeping network",
+        (
+            "The first spikes of the last sleep of the first seed. The input replays random windows "
+            "of the mean image of everything seen; what the other layers do comes from the weights."
+        ),
+    ),
+    "spikes": (
+        "Spikes per layer",
+        (
+            "Mean firing probability of each layer in every sleep: faint points are seeds. A layer "
+            "that never fires changes none of the weights that lead to it."
+        ),
+    ),
+}
+
+
+def metrics(job: Job, results: Results) -> dict[str, Any]:
+    """Content of ``metrics.json``: the asked condition, and the others under ``baselines``."""
+    asked = job.request.asked
+    return {
+        "format": 1,
+        "job": "continual",
+        "dataset": job.dataset.name,
+        "condition": asked,
+        "sleep": job.request.sleep,
+        "rehearsal": job.request.rehearsal,
+        "evaluated_on": job.request.evaluate_on,
+        "tasks": class_groups(job.dataset.n_classes, 2),
+        **summary(results[asked]),
+        "baselines": {n: summary(results[n]) for n in ORDER if n in results and n != asked},
+    }
+
+
+def _per_cent(value: float | None, sign: str = "") -> str:
+    return "–" if value is None else f"{100 * value:{sign}.1f}"
+
+
+def _spikes(results: Sequence[SeedResult]) -> str:
+    """Mean spikes per sleep, layer by layer."""
+    counts = [sleep.spikes_per_layer for result in results for sleep in result.sleep]
+    if not counts:
+        return "–"
+    return " / ".join(f"{sum(layer) / len(counts):.0f}" for layer in zip(*counts, strict=True))
+
+
+def table(job: Job, results: Results) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the end table; accuracies in per cent."""
+    groups = class_groups(job.dataset.n_classes, 2)
+    names = [name for name in ORDER if name in results]
+    slept = any(result.sleep for name in names for result in results[name])
+    header = ["condition", "accuracy %", *(f"{g[0]}–{g[-1]}" for g in groups)]
+    header += ["forgetting", "BWT"]
+    if slept:
+        header.append("spikes a sleep (by layer)")
+    rows = []
+    for name in names:
+        whole = summary(results[name])
+        row = [LABELS[name], f"{_per_cent(whole['mean'])} ± {_per_cent(whole['sd'])}"]
+        row += [_per_cent(value) for value in whole["per_task"]]
+        row += [_per_cent(whole["forgetting"]), _per_cent(whole["backward_transfer"], "+")]
+        if slept:
+            row.append(_spikes(results[name]))
+        rows.append(row)
+    return header, rows
+
+
+def print_table(job: Job, results: Results) -> None:
+    """Show the end table on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    header, rows = table(job, results)
+    seeds = len(job.request.seeds)
+    where = "test set" if job.request.evaluate_on == "test" else "validation images"
+    shown = Table(
+        title=f"{job.dataset.name}: accuracy on the {where}, mean ± sd over {seeds} seed(s), "
+        "per task in %",
+        title_justify="left",
+    )
+    for name in header:
+        shown.add_column(name, justify="left" if name == "condition" else "right")
+    for row in rows:
+        asked = row[0] == LABELS[job.request.asked]
+        shown.add_row(*row, style="bold" if asked else None)
+    console = Console()
+    # Into a file or a pipe, rich would assume 80 columns and break the cells.
+    if not console.is_terminal:
+        console = Console(width=132)
+    console.print(shown)
+
+
+def _lead(job: Job, results: Results) -> str:
+    """One sentence that says what came out."""
+    means = {n: summary(results[n])["mean"] for n in results}
+    parts = [
+        (
+            f"A network learned {job.dataset.name} two classes at a time, over {len(job.request.seeds)}"
+            " seed(s)."
+        )
+    ]
+    if "sequential" in means:
+        parts.append(
+            f"Without sleep it ended at {_per_cent(means['sequential'])} % of all ten classes."
+        )
+    for name in ("rehearsal", "sleep", "sleep+rehearsal", "joint"):
+        if name in means:
+            parts.append(f"{LABELS[name].capitalize()}: {_per_cent(means[name])} %.")
+    return " ".join(parts)
+
+
+def figures(job: Job, results: Results) -> dict[str, Figure]:
+    """Figures by name, see :data:`CAPTIONS`."""
+    from neuro import plotting
+
+    asked = list(results[job.request.asked])
+    shown = {n: results[n] for n in ORDER if n in results}
+    groups = class_groups(job.dataset.n_classes, 2)
+    panels = {LABELS[n]: shown[n] for n in shown if n in ("sequential", job.request.asked)}
+    made = {
+        "comparison": plotting.comparison(
+            {LABELS[n]: r for n, r in shown.items()}, 1 / job.dataset.n_classes
+        ),
+        "accuracy": plotting.accuracy_over_time(panels, groups),
+        "confusion": plotting.confusion_matrices(asked),
+    }
+    if any(result.sleep for result in asked):
+        made["spikes"] = plotting.spikes_per_layer(asked)
+        last = asked[0].sleep[-1] if asked[0].sleep else None
+        if last is not None and last.raster:
+            made["raster"] = plotting.sleep_raster(last)
+    return made
+
+
+def write(job: Job, results: Results, folder: RunFolder) -> None:
+    """Write figures, report and, as the mark that all is done, ``metrics.json``."""
+    from neuro import plotting
+    from neuro.report import Picture, Report, Table
+
+    made = figures(job, results)
+    for name, figure in made.items():
+        folder.write_bytes(f"{name}.png", plotting.png(figure))
+    header, rows = table(job, results)
+    report = Report(
+        title=f"neuro continual: {job.dataset.name}, sleep {job.request.sleep}",
+        lead=_lead(job, results),
+        tables=[Table(header, rows, "Accuracies in %, mean over seeds; ± is one sd.")],
+        pictures=[
+            Picture(*CAPTIONS[name], plotting.svg(made[name])) for name in CAPTIONS if name in made
+        ],
+        config=job.config(),
+    )
+    folder.write_bytes("report.html", report.render().encode())
+    folder.write_json("metrics.json", metrics(job, results))

@@ -1,0 +1,178 @@
+"""``neuro continual``: learn task after task, sleep in between, measure what is remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from neuro.errors import JobError
+
+EXAMPLES = """Examples:
+
+neuro continual --dataset digits --sleep brian2
+(a minute: it forgets without sleep, remembers with it)
+
+neuro continual --dataset mnist --sleep reference --seeds 0-4 --rehearsal 0.02
+(sleep together with 2 % of the earlier images)
+
+neuro continual --dataset digits --sleep reference --set sleep_steps=3000 --set epochs=3
+(change the recipe; every setting is in config.json of a run)"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(epilog=EXAMPLES)(continual)
+
+
+def continual(
+    dataset: Annotated[
+        str,
+        typer.Option(help="digits (needs no files), mnist, fashion-mnist, kmnist or cifar10."),
+    ] = "digits",
+    sleep: Annotated[
+        str,
+        typer.Option(
+            help="What simulates the sleeping network: reference, brian2, or any name of "
+            "'neuro backends'. With none it never sleeps: it learns the tasks in sequence and "
+            "forgets."
+        ),
+    ] = "reference",
+    rehearsal: Annotated[
+        float,
+        typer.Option(
+            help="Fraction of all earlier training images that is mixed into each new task, "
+            "e.g. 0.02."
+        ),
+    ] = 0.0,
+    seeds: Annotated[
+        str,
+        typer.Option(
+            help="Which runs: A-B (both included) or one number. A seed fixes initial weights, "
+            "images, order and spikes; look at several before believing a difference."
+        ),
+    ] = "0-4",
+    data_root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to look for data files in first, e.g. one with mnist.npz. Then come "
+            "$NEURO_DATA, the cache, system packages, and a download."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for config.json, metrics.json, figures and report.html. The same "
+            "command with the same folder continues an interrupted run. By default "
+            "results/DATASET-SLEEP."
+        ),
+    ] = None,
+    images_per_task: Annotated[
+        int | None,
+        typer.Option(help="Training images drawn for each task (also for joint training)."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over each task's images (also for joint training).")
+    ] = None,
+    joint: Annotated[
+        bool | None,
+        typer.Option(
+            "--joint/--no-joint",
+            help="Also train on all classes at once, the upper bound. On for digits; minutes "
+            "for the others, which use all images.",
+        ),
+    ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines/--no-baselines",
+            help="Also run without sleep, and with rehearsal each part alone, for comparison.",
+        ),
+    ] = True,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Settings to start from instead of the data set's own: the name of another "
+            "data set, or a .json file from 'neuro tune'."
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one setting in every condition; may be repeated. Lists are written "
+            "with commas: thresholds=0.15,0.14.",
+        ),
+    ] = None,
+    evaluate_on: Annotated[
+        str,
+        typer.Option(
+            help="test, or validation: training images held back. Choose settings on validation "
+            "images only, never on the test set."
+        ),
+    ] = "test",
+    device: Annotated[
+        str, typer.Option(help="Torch device of the training: cpu, cuda, cuda:1, ...")
+    ] = "cpu",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Compute seeds again that the folder already holds.")
+    ] = False,
+) -> None:
+    """Learn classes two at a time, sleep after each task, and see what is remembered.
+
+    A recurrent network learns by equilibrium propagation. After each task it becomes a spiking
+    network with the same weights, replays noise shaped by the mean of what it saw, and its
+    synapses change by sleep replay. It is then tested on all classes.
+    """
+    from neuro.cli import _continual_job as jobs
+    from neuro.cli._options import check_device, check_sleep, parse_seeds
+    from neuro.datasets import load
+    from neuro.results import RunFolder
+
+    if not 0 <= rehearsal <= 1:
+        raise JobError(f"--rehearsal {rehearsal:g} is no fraction; give 0 to 1, e.g. 0.02")
+    request = jobs.Request(
+        dataset=dataset,
+        sleep=sleep,
+        rehearsal=rehearsal,
+        seeds=parse_seeds(seeds),
+        preset=preset,
+        settings=_settings(setting or [], images_per_task, epochs),
+        baselines=baselines,
+        joint=dataset == "digits" and baselines if joint is None else joint,
+        evaluate_on=evaluate_on,
+        device=device,
+    )
+    data = load(dataset, data_root)
+    check_sleep(sleep)
+    job = jobs.Job(request, data, jobs.conditions(request))
+    folder = RunFolder(out or _default_folder(request.asked, dataset, sleep, rehearsal))
+    check_device(device)
+    results = jobs.run_job(job, folder, fresh=fresh, say=typer.echo)
+
+    from neuro.cli import _continual_output as output
+
+    output.print_table(job, results)
+    output.write(job, results, folder)
+    typer.echo(f"written to {folder.path}: report.html, metrics.json, config.json and figures")
+
+
+def _settings(
+    texts: list[str], images_per_task: int | None, epochs: int | None
+) -> tuple[tuple[str, Any], ...]:
+    from neuro.learning.presets import parse_settings
+
+    values = parse_settings(texts)
+    for name, value in (("images_per_task", images_per_task), ("epochs", epochs)):
+        if value is not None:
+            if value < 1:
+                raise JobError(f"--{name.replace('_', '-')} {value}: give at least 1")
+            values[name] = value
+    return tuple(values.items())
+
+
+def _default_folder(asked: str, dataset: str, sleep: str, rehearsal: float) -> Path:
+    share = f"-rehearsal-{rehearsal:g}" if "rehearsal" in asked else ""
+    return Path("results") / f"{dataset}-{sleep}{share}"
