@@ -116,7 +116,9 @@ class _Lowering:
             arrays=self.arrays,
             connectivity=self.connectivity,
             steps=ordered,
-            records=tuple(self.record(r.owner, r.variable, r.units) for r in self.network.recorders),
+            records=tuple(
+                self.record(r.owner, r.variable, r.units) for r in self.network.recorders
+            ),
             integrators=self.integrators,
         )
 
@@ -124,7 +126,9 @@ class _Lowering:
         self, name: str, domain: str, initial: NDArray[Any] | float, kind: str = "float"
     ) -> str:
         """Make an array; a scalar initial value is spread over the domain."""
-        dtype = {"float": np.dtype(self.precision), "int": np.int32, "bool": np.bool_}[kind]
+        dtype: np.dtype[Any] = np.dtype(
+            {"float": self.precision, "int": "int32", "bool": "bool"}[kind]
+        )
         values = np.asarray(initial, dtype=dtype)
         if domain in self.network.populations:
             values = np.broadcast_to(values, (self.network.populations[domain].size,))
@@ -385,13 +389,16 @@ def _fused(assigns: list[Assign]) -> list[Assign]:
     """``v = a * v; v = v + i`` becomes ``v = (a * v) + i``: the same operations, in one pass."""
     fused: list[Assign] = []
     for assign in assigns:
-        if fused and fused[-1].target == assign.target:
-            before = fused[-1].expression
-            if list(names(assign.expression)).count(assign.target) == 1:
-                expression = substitute(
-                    assign.expression, lambda n, b=before, t=assign.target: b if n == t else Name(n)
-                )
-                fused[-1] = Assign(assign.target, expression)
-                continue
-        fused.append(assign)
+        target = assign.target
+        if fused and fused[-1].target == target and [*names(assign.expression)].count(target) == 1:
+            fused[-1] = Assign(target, _inlined(assign.expression, fused[-1]))
+        else:
+            fused.append(assign)
     return fused
+
+
+def _inlined(expression: Expr, earlier: Assign) -> Expr:
+    """The expression with an earlier assignment's target replaced by what was assigned."""
+    return substitute(
+        expression, lambda name: earlier.expression if name == earlier.target else Name(name)
+    )

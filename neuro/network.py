@@ -112,7 +112,9 @@ class Network:
         where = f"population {name!r}"
         self._new_name(name, where)
         if isinstance(model, type) and issubclass(model, NeuronModel | Source):
-            raise DescriptionError(f"{where}: {model.__name__} is a class; write {model.__name__}(…)")
+            raise DescriptionError(
+                f"{where}: {model.__name__} is a class; write {model.__name__}(…)"
+            )
         if not isinstance(model, NeuronModel | Source):
             raise DescriptionError(f"{where}: {model!r} is neither a neuron model nor a source")
         if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
@@ -177,16 +179,7 @@ class Network:
         connector.check(source.size, target.size, where)
         if isinstance(connector, Transpose):
             self._check_transpose(connector, source, target, where)
-        seconds = None
-        if delay is not None:
-            seconds = Parameter("second").read(delay, f"delay of {where}")
-            if not isinstance(seconds, float):
-                raise DescriptionError(f"delay of {where} is an array; expected one number")
-            if seconds <= 0:
-                raise DescriptionError(
-                    f"delay of {where} is {seconds:g} s; it must be positive, at least one time"
-                    " step (leave it out for exactly one step)"
-                )
+        seconds = None if delay is None else self._delay(delay, where)
         factor = Parameter().read(gain, f"gain of {where}")
         if not isinstance(factor, float):
             raise DescriptionError(f"gain of {where} is an array; expected one number")
@@ -342,7 +335,8 @@ class Network:
         if port is None:
             if len(ports) > 1:
                 raise DescriptionError(
-                    f"{where}: {model.name} has the input ports {', '.join(ports)}; choose with port="
+                    f"{where}: {model.name} has the input ports {', '.join(ports)};"
+                    " choose with port="
                 )
             return ports[0]
         if port not in ports:
@@ -350,6 +344,17 @@ class Network:
                 f"{where}: {model.name} has no input port {port!r}; it has {', '.join(ports)}"
             )
         return port
+
+    def _delay(self, delay: Any, where: str) -> float:
+        seconds = Parameter("second").read(delay, f"delay of {where}")
+        if not isinstance(seconds, float):
+            raise DescriptionError(f"delay of {where} is an array; expected one number")
+        if seconds <= 0:
+            raise DescriptionError(
+                f"delay of {where} is {seconds:g} s; it must be positive, at least one time"
+                " step (leave it out for exactly one step)"
+            )
+        return seconds
 
     def _check_transpose(
         self, connector: Transpose, source: Population, target: Population, where: str

@@ -91,9 +91,7 @@ class NeuronModel(Described):
         self._before = parse_statements(before, f"'before' of {name}")
         self._after = parse_statements(after, f"'after' of {name}")
         self._reset = parse_statements(reset, f"reset of {name}")
-        self._threshold = (
-            parse_expression(threshold, f"threshold of {name}") if threshold else None
-        )
+        self._threshold = parse_expression(threshold, f"threshold of {name}") if threshold else None
         self._variables = {
             d.name: dimension_of(d.unit, f"d{d.name}/dt of {name}") for d in self._derivatives
         }
@@ -192,7 +190,9 @@ class NeuronModel(Described):
         if self._threshold is not None:
             where = f"threshold of {name}"
             if not is_condition(self._threshold):
-                raise EquationError(f"{where}: {self.threshold!r} is not a condition such as 'v > 1'")
+                raise EquationError(
+                    f"{where}: {self.threshold!r} is not a condition such as 'v > 1'"
+                )
             if found := set(names(self._threshold)) & set(ports):
                 raise EquationError(f"{where}: the input {min(found)!r} is not read there")
             dimension(self._threshold, known, where)

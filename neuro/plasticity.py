@@ -213,7 +213,11 @@ class SleepReplay(PlasticityRule):
         for key, value in (("increment", increment), ("decrement", decrement)):
             Parameter(minimum=0.0).read(value, f"{key} of SleepReplay")
         Parameter(minimum=0.0, exclusive=True).read(slope, "slope of SleepReplay")
-        g = "2 / (1 + exp(clip(w / slope, -60, 60)))" if gate == "sigmoid" else "where(w <= 0, 2, 0)"
+        g = (
+            "2 / (1 + exp(clip(w / slope, -60, 60)))"
+            if gate == "sigmoid"
+            else "where(w <= 0, 2, 0)"
+        )
         super().__init__(
             on_post=f"w += (increment * pre_spike - decrement * (1 - pre_spike)) * {g}",
             parameters={"increment": increment, "decrement": decrement}

@@ -235,7 +235,7 @@ class Simulation:
         name = self._projection(projection)
         c = self._program.connectivity[name]
         where = f"set_weights of {name!r}"
-        given = weights.toarray() if scipy.sparse.issparse(weights) else np.asarray(weights)
+        given = np.asarray(weights.toarray() if hasattr(weights, "toarray") else weights)
         if given.shape != (c.n_pre, c.n_post):
             turned = " (it looks transposed)" if given.shape == (c.n_post, c.n_pre) else ""
             raise DescriptionError(
@@ -259,7 +259,9 @@ class Simulation:
             name = projection.connector.projection
         if name not in self._program.connectivity:
             known = ", ".join(self._program.connectivity) or "none"
-            raise DescriptionError(f"no projection {name!r} with weights of its own; it has {known}")
+            raise DescriptionError(
+                f"no projection {name!r} with weights of its own; it has {known}"
+            )
         return name
 
     # --- state ---

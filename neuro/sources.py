@@ -40,9 +40,7 @@ class Bernoulli:
         self.seed, self.name, self.size = seed, name, size
         self._cached: tuple[int, NDArray[np.bool_]] | None = None
 
-    def probabilities(
-        self, first: int, generator: np.random.Generator
-    ) -> NDArray[np.float64]:
+    def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
         """Probability of a spike, broadcastable to ``[BLOCK, size]``, from step ``first`` on.
 
         May draw from the generator (before the spikes do).
@@ -101,9 +99,7 @@ class _Fixed(Bernoulli):
         super().__init__(seed, name, len(p))
         self._p = p
 
-    def probabilities(
-        self, first: int, generator: np.random.Generator
-    ) -> NDArray[np.float64]:
+    def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
         return self._p
 
 
@@ -175,9 +171,7 @@ class _Windowed(Bernoulli):
         super().__init__(seed, name, p.size)
         self._p, self._window, self._stop = p, window, stop
 
-    def probabilities(
-        self, first: int, generator: np.random.Generator
-    ) -> NDArray[np.float64]:
+    def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
         rows, columns = self._p.shape
         steps = np.arange(first, first + BLOCK)
         awake = np.ones(BLOCK, bool) if self._stop is None else steps < self._stop
@@ -253,14 +247,10 @@ class _Images(Bernoulli):
         super().__init__(seed, name, p.shape[1])
         self._p, self._shown, self._pause = p, shown, pause
 
-    def probabilities(
-        self, first: int, generator: np.random.Generator
-    ) -> NDArray[np.float64]:
-        index, phase = np.divmod(
-            np.arange(first, first + BLOCK), self._shown + self._pause
-        )
+    def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
+        index, phase = np.divmod(np.arange(first, first + BLOCK), self._shown + self._pause)
         visible = (index < len(self._p)) & (phase < self._shown)
-        return self._p[np.minimum(index, len(self._p) - 1)] * visible[:, None]
+        return np.asarray(self._p[np.minimum(index, len(self._p) - 1)] * visible[:, None])
 
 
 class SpikeTimes(Source):

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from neuro.backends.reference.synapses import Selection, Synapses, synapses
 from neuro.backends.reference.tape import Tape
 from neuro.engine import Engine, Recorded, State
-from neuro.equations.evaluation import evaluate
-from neuro.equations.expression import Const, names
+from neuro.equations.evaluation import evaluator
+from neuro.equations.expression import names
 from neuro.program import (
     Arrive,
     Assign,
@@ -65,9 +65,7 @@ class ReferenceEngine(Engine):
             (i for i, s in enumerate(program.steps) if not isinstance(s, Arrive | Update)),
             len(program.steps),
         )
-        self._before: list[Callable[[], None]] = [
-            build[type(s)](s) for s in program.steps[:after]
-        ]
+        self._before: list[Callable[[], None]] = [build[type(s)](s) for s in program.steps[:after]]
         self._after: list[Callable[[], None]] = [build[type(s)](s) for s in program.steps[after:]]
 
     # --- running ---
@@ -174,16 +172,21 @@ class ReferenceEngine(Engine):
         return call
 
     def _reset(self, step: Reset) -> Callable[[], None]:
+        assign = [self._for_units(a) for a in step.assigns]
+
         def call() -> None:
             spiking = self._spikes[step.population]
             if len(spiking):
-                self._assign_units(step.assigns, spiking)
+                for apply in assign:
+                    apply(spiking)
 
         return call
 
     def _plasticity(self, step: Plasticity) -> Callable[[], None]:
         tapes = [self._decay(step, side) for side in ("pre", "post")]
         all_synapses = self._synapses(step)
+        on_pre = self._event(step.on_pre, all_synapses.of_pre)
+        on_post = self._event(step.on_post, all_synapses.of_post)
         pre_flag = self._arrays[step.pre_flag] if step.pre_flag else None
         post_flag = self._arrays[step.post_flag] if step.post_flag else None
 
@@ -198,10 +201,10 @@ class ReferenceEngine(Engine):
                 pre_flag[arriving] = True
             if post_flag is not None:
                 post_flag[spiking] = True
-            if len(arriving) and step.on_pre:
-                self._event(step.on_pre, arriving, all_synapses.of_pre)
-            if len(spiking) and step.on_post:
-                self._event(step.on_post, spiking, all_synapses.of_post)
+            if len(arriving):
+                on_pre(arriving)
+            if len(spiking):
+                on_post(spiking)
             if pre_flag is not None:
                 pre_flag[arriving] = False
             if post_flag is not None:
@@ -217,40 +220,48 @@ class ReferenceEngine(Engine):
         return tape
 
     def _event(
-        self,
-        assigns: tuple[Assign, ...],
-        units: IntArray,
-        select: Callable[[IntArray], Selection],
-    ) -> None:
-        selection: Selection | None = None
-        for assign in assigns:
-            if side_of(assign.target):  # a trace: once per unit
-                self._assign_units((assign,), units)
-                continue
-            selection = selection or select(units)
-            values = {
-                n: selection.gather(n, self._arrays[array_of(n)])
-                for n in set(names(assign.expression))
-            }
-            selection.scatter(self._arrays[assign.target], evaluate(assign.expression, values))
+        self, assigns: tuple[Assign, ...], select: Callable[[IntArray], Selection]
+    ) -> Callable[[IntArray], None]:
+        """What an event does to some units and, found by ``select``, their synapses."""
+        actions = [
+            # A trace changes once per unit, a synaptic array once per synapse of those units.
+            (
+                bool(side_of(a.target)),
+                self._for_units(a) if side_of(a.target) else self._for_synapses(a),
+            )
+            for a in assigns
+        ]
 
-    def _assign_units(self, assigns: tuple[Assign, ...], units: IntArray) -> None:
-        for assign in assigns:
-            target = self._arrays[array_of(assign.target)]
-            if isinstance(assign.expression, Const):
-                target[units] = assign.expression.value
-                continue
-            values = {}
-            for name in set(names(assign.expression)):
-                array = self._arrays[array_of(name)]
-                values[name] = array[units] if array.ndim else array
-            target[units] = evaluate(assign.expression, values)
+        def call(units: IntArray) -> None:
+            selection = None
+            for once_per_unit, act in actions:
+                if not once_per_unit and selection is None:
+                    selection = select(units)
+                act(units if once_per_unit else selection)
+
+        return call
+
+    def _for_synapses(self, assign: Assign) -> Callable[[Any], None]:
+        target, value = self._arrays[assign.target], evaluator(assign.expression)
+        read = {n: self._arrays[array_of(n)] for n in names(assign.expression)}
+
+        def call(selection: Selection) -> None:
+            selection.scatter(target, value({n: selection.gather(n, a) for n, a in read.items()}))
+
+        return call
+
+    def _for_units(self, assign: Assign) -> Callable[[Any], None]:
+        target, value = self._arrays[array_of(assign.target)], evaluator(assign.expression)
+        read = {n: self._arrays[array_of(n)] for n in names(assign.expression)}
+
+        def call(units: IntArray) -> None:
+            target[units] = value({n: a[units] if a.ndim else a for n, a in read.items()})
+
+        return call
 
     def _tape(self, population: str) -> Tape:
         sided = {f"{n}@{side}": a for n, a in self._arrays.items() for side in ("pre", "post")}
-        return Tape(
-            self._arrays | sided, self.program.sizes[population], self.program.dtype
-        )
+        return Tape(self._arrays | sided, self.program.sizes[population], self.program.dtype)
 
     # --- state ---
 
@@ -293,5 +304,3 @@ def _by_step(steps: IntArray, units: IntArray, start: int, stop: int) -> list[In
     """Units of each step ``start <= k < stop`` from sorted events."""
     edges = np.searchsorted(steps, np.arange(start, stop + 1))
     return [units[edges[i] : edges[i + 1]] for i in range(stop - start)]
-
-

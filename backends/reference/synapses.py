@@ -7,7 +7,7 @@ order that the program states. ``numpy.sum`` along a contiguous axis would add p
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -147,5 +147,3 @@ class _SparseSelection(Selection):
 
     def scatter(self, array: NDArray[Any], values: Any) -> None:
         array[self._chosen] = values
-
-

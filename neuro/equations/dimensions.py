@@ -53,9 +53,7 @@ def dimension(expr: Expr, known: Mapping[str, Dimension], where: str) -> Dimensi
     raise AssertionError(f"unknown expression node {expr!r}")
 
 
-def _agree(
-    dimensions: list[Dimension | None], expr: Expr, where: str
-) -> Dimension | None:
+def _agree(dimensions: list[Dimension | None], expr: Expr, where: str) -> Dimension | None:
     found: Dimension | None = None
     for candidate in dimensions:
         if candidate is None:
@@ -82,7 +80,9 @@ def _binary(expr: Binary, known: Mapping[str, Dimension], where: str) -> Dimensi
             return left
         assert left is not None
         if not isinstance(expr.right, Const):
-            raise UnitError(f"{where}: {to_text(expr)} needs a literal exponent, its base has units")
+            raise UnitError(
+                f"{where}: {to_text(expr)} needs a literal exponent, its base has units"
+            )
         return left.power(float(expr.right.value))
     if expr.op in COMPARISON:
         _agree([left, right], expr, where)
@@ -113,6 +113,4 @@ def check_assignment(
     """Refuse an expression whose dimension is not the target's."""
     found = dimension(expr, known, where)
     if found is not None and found != expected:
-        raise UnitError(
-            f"{where}: {target} is in {expected}, but {to_text(expr)} is in {found}"
-        )
+        raise UnitError(f"{where}: {target} is in {expected}, but {to_text(expr)} is in {found}")

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from neuro.equations.expression import Binary, Call, Const, Expr, Name, Unary
+from neuro.equations.expression import (
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Name,
+    Unary,
+    children,
+    with_children,
+)
 from neuro.equations.functions import exp
 
 #: NumPy function of each operator and function of the language; all take and return arrays.
@@ -60,17 +69,25 @@ def evaluate(expr: Expr, values: Mapping[str, Any]) -> Any:
 
     Python floats are weak in NumPy's promotion, so float32 arrays stay float32.
     """
+    return evaluator(expr)(values)
+
+
+def evaluator(expr: Expr) -> Callable[[Mapping[str, Any]], Any]:
+    """The expression as a function of its names' values; walks the tree only once."""
     match expr:
         case Const(value=value):
-            return value
+            return lambda values: value
         case Name(id=name):
-            return values[name]
+            return lambda values: values[name]
         case Unary(operand=operand):
-            return operation(expr)(evaluate(operand, values))
+            apply, inner = operation(expr), evaluator(operand)
+            return lambda values: apply(inner(values))
         case Binary(left=left, right=right):
-            return operation(expr)(evaluate(left, values), evaluate(right, values))
+            apply, a, b = operation(expr), evaluator(left), evaluator(right)
+            return lambda values: apply(a(values), b(values))
         case Call(args=args):
-            return operation(expr)(*(evaluate(a, values) for a in args))
+            apply, parts = operation(expr), [evaluator(a) for a in args]
+            return lambda values: apply(*(part(values) for part in parts))
     raise AssertionError(f"unknown expression node {expr!r}")
 
 
@@ -79,19 +96,11 @@ def fold(expr: Expr) -> Expr:
 
     ``0.1 * 0.2 * v`` then has one constant, and float32 programs round it once.
     """
-    match expr:
-        case Unary(op=op, operand=operand):
-            folded: Unary | Binary | Call = Unary(op, fold(operand))
-            parts: tuple[Expr, ...] = (folded.operand,)
-        case Binary(op=op, left=left, right=right):
-            folded = Binary(op, fold(left), fold(right))
-            parts = (folded.left, folded.right)
-        case Call(function=function, args=args):
-            folded = Call(function, tuple(fold(a) for a in args))
-            parts = folded.args
-        case _:
-            return expr
-    if not all(isinstance(p, Const) for p in parts):
+    if not isinstance(expr, Unary | Binary | Call):
+        return expr
+    parts = tuple(fold(child) for child in children(expr))
+    folded = with_children(expr, parts)
+    if not all(isinstance(part, Const) for part in parts):
         return folded
-    value = evaluate(folded, {})
-    return Const(bool(value) if np.asarray(value).dtype.kind == "b" else float(value))
+    value = np.asarray(evaluate(folded, {}))
+    return Const(bool(value) if value.dtype.kind == "b" else float(value))

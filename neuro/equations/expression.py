@@ -134,10 +134,10 @@ def _translate(node: ast.AST, text: str, where: str, depth: int) -> Expr:
         return _translate(child, text, where, depth + 1)
 
     match node:
-        case ast.Constant(value=bool() as value):
-            return Const(value)
-        case ast.Constant(value=int() | float() as value):
-            return Const(float(value))
+        case ast.Constant(value=bool() as truth):
+            return Const(truth)
+        case ast.Constant(value=int() | float() as number):
+            return Const(float(number))
         case ast.Name(id=name):
             return Name(name)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -150,8 +150,8 @@ def _translate(node: ast.AST, text: str, where: str, depth: int) -> Expr:
             return _binary(_BINARY_NODES[type(op)], sub(left), sub(right))
         case ast.BoolOp(op=op, values=values):
             joined = sub(values[0])
-            for value in values[1:]:
-                joined = Binary(_BINARY_NODES[type(op)], joined, sub(value))
+            for term in values[1:]:
+                joined = Binary(_BINARY_NODES[type(op)], joined, sub(term))
             return joined
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _BINARY_NODES:
             return Binary(_BINARY_NODES[type(op)], sub(left), sub(right))
@@ -207,19 +207,24 @@ def names(expr: Expr) -> Iterator[str]:
         yield from names(child)
 
 
+def with_children(expr: Unary | Binary | Call, parts: tuple[Expr, ...]) -> Expr:
+    """The same operation on other operands."""
+    match expr:
+        case Unary(op=op):
+            return Unary(op, *parts)
+        case Binary(op=op):
+            return Binary(op, *parts)
+        case Call(function=function):
+            return Call(function, parts)
+
+
 def substitute(expr: Expr, replace: Callable[[str], Expr]) -> Expr:
     """The expression with each name replaced by what ``replace(name)`` returns."""
-    match expr:
-        case Name(id=name):
-            return replace(name)
-        case Unary(op=op, operand=operand):
-            return Unary(op, substitute(operand, replace))
-        case Binary(op=op, left=left, right=right):
-            return Binary(op, substitute(left, replace), substitute(right, replace))
-        case Call(function=function, args=args):
-            return Call(function, tuple(substitute(a, replace) for a in args))
-        case _:
-            return expr
+    if isinstance(expr, Name):
+        return replace(expr.id)
+    if isinstance(expr, Const):
+        return expr
+    return with_children(expr, tuple(substitute(c, replace) for c in children(expr)))
 
 
 def is_condition(expr: Expr) -> bool:

@@ -40,17 +40,32 @@ def exp(x: Any) -> NDArray[np.floating] | np.floating:
         In the type of ``x``; infinity above 709.78, 0 below -745.13, NaN for NaN.
     """
     given = np.asarray(x)
-    wide = np.clip(given.astype(np.float64), EXP_MIN - 1.0, EXP_MAX + 1.0)
+    wide = given.astype(np.float64)
+    inside = (wide <= EXP_MAX) & (wide >= EXP_MIN)
+    if not inside.all():
+        wide = np.where(inside, wide, 0.0)
     k = np.floor(wide * LOG2_E + 0.5)
-    r = (wide - k * LN2_HIGH) - k * LN2_LOW
+    r = wide - k * LN2_HIGH
+    r -= k * LN2_LOW
     rr = r * r
-    p = r * ((EXP_P[0] * rr + EXP_P[1]) * rr + EXP_P[2])
-    q = ((EXP_Q[0] * rr + EXP_Q[1]) * rr + EXP_Q[2]) * rr + EXP_Q[3]
-    e = p / (q - p)
-    whole = np.nan_to_num(k).astype(np.int32)  # NaN passes through the factor 1 + 2e instead
+    p = EXP_P[0] * rr
+    p += EXP_P[1]
+    p *= rr
+    p += EXP_P[2]
+    p *= r
+    q = EXP_Q[0] * rr
+    q += EXP_Q[1]
+    q *= rr
+    q += EXP_Q[2]
+    q *= rr
+    q += EXP_Q[3]
+    q -= p
+    p /= q
+    p *= 2.0
+    p += 1.0
     with np.errstate(over="ignore", under="ignore"):
-        y = np.ldexp(1.0 + 2.0 * e, whole)
-    y = np.where(given > EXP_MAX, np.inf, np.where(given < EXP_MIN, 0.0, y))
-    with np.errstate(over="ignore", under="ignore"):
-        result = y.astype(given.dtype if given.dtype.kind == "f" else np.float64)
-    return result[()]
+        y = np.ldexp(p, k.astype(np.int32))
+        if not inside.all():
+            outside = np.where(given > EXP_MAX, np.inf, np.where(given < EXP_MIN, 0.0, np.nan))
+            y = np.where(inside, y, outside)
+        return y.astype(given.dtype if given.dtype.kind == "f" else np.float64)[()]

@@ -56,7 +56,7 @@ class Integration:
     coefficients: Mapping[str, Value]
 
 
-class _NotSymbolic(Exception):
+class _NotSymbolicError(Exception):
     """The expression contains something that sympy's calculus cannot take (conditions)."""
 
 
@@ -112,7 +112,7 @@ def _exact(
     states = [d.name for d in derivatives]
     try:
         right = [sympy.expand(_to_sympy(d.expression)) for d in derivatives]
-    except _NotSymbolic:
+    except _NotSymbolicError:
         return None
     symbols = [sympy.Symbol(s) for s in states]
     rows: list[list[Value]] = []
@@ -125,7 +125,7 @@ def _exact(
             if not free <= set(constants):
                 return None
             row.append(_number(slope, constants))
-        rest = sympy.expand(f.subs({x: 0 for x in symbols}))
+        rest = sympy.expand(f.subs(dict.fromkeys(symbols, 0)))
         if rest.has(sympy.zoo, sympy.nan):
             return None
         rows.append(row)
@@ -139,8 +139,11 @@ def _exact(
         order = [i] + [j for j in range(len(states)) if j != i]
         for j in order:
             if np.any(propagator[i][j] != 0):
-                terms.append(_scaled(f"P_{state}_{states[j]}", propagator[i][j], Name(states[j]),
-                                     coefficients))
+                terms.append(
+                    _scaled(
+                        f"P_{state}_{states[j]}", propagator[i][j], Name(states[j]), coefficients
+                    )
+                )
         offset: Value = 0.0
         for j in range(len(states)):
             if held[j] == 0 or not np.any(integral[i][j] != 0):
@@ -148,8 +151,11 @@ def _exact(
             if {s.name for s in held[j].free_symbols} <= set(constants):
                 offset = offset + integral[i][j] * _number(held[j], constants)
             else:
-                terms.append(_scaled(f"Q_{state}_{states[j]}", integral[i][j],
-                                     _from_sympy(held[j]), coefficients))
+                terms.append(
+                    _scaled(
+                        f"Q_{state}_{states[j]}", integral[i][j], _from_sympy(held[j]), coefficients
+                    )
+                )
         if np.any(np.asarray(offset) != 0):
             coefficients[f"c_{state}"] = _tidy(offset)
             terms.append(Name(f"c_{state}"))
@@ -157,9 +163,7 @@ def _exact(
     return Integration("exact", _simultaneous(new), coefficients)
 
 
-def _propagators(
-    rows: list[list[Value]], dt: float
-) -> tuple[list[list[Value]], list[list[Value]]]:
+def _propagators(rows: list[list[Value]], dt: float) -> tuple[list[list[Value]], list[list[Value]]]:
     """``P = exp(A dt)`` and ``Q = integral exp(A s) ds``, entry by entry, per unit where needed."""
     n = len(rows)
     pattern = np.array([[bool(np.any(np.asarray(a) != 0)) for a in row] for row in rows])
@@ -182,10 +186,12 @@ def _propagators(
     reach = np.eye(n, dtype=bool)  # entries that are zero by structure stay exactly zero
     for _ in range(n):
         reach = reach | (reach @ pattern)
-    result_p = [[_tidy(result[..., i, j]) if reach[i, j] else 0.0 for j in range(n)]
-                for i in range(n)]
-    result_q = [[_tidy(result[..., i, n + j]) if reach[i, j] else 0.0 for j in range(n)]
-                for i in range(n)]
+    result_p = [
+        [_tidy(result[..., i, j]) if reach[i, j] else 0.0 for j in range(n)] for i in range(n)
+    ]
+    result_q = [
+        [_tidy(result[..., i, n + j]) if reach[i, j] else 0.0 for j in range(n)] for i in range(n)
+    ]
     return result_p, result_q
 
 
@@ -246,7 +252,7 @@ def _affine(d: Derivative) -> tuple[sympy.Expr, sympy.Expr] | None:
     """``(a, b)`` of ``dx/dt = a x + b`` with a, b free of x and a not zero; else None."""
     try:
         f = _to_sympy(d.expression)
-    except _NotSymbolic:
+    except _NotSymbolicError:
         return None
     x = sympy.Symbol(d.name)
     slope = sympy.simplify(sympy.diff(f, x))
@@ -341,7 +347,7 @@ def _to_sympy(expr: Expr) -> sympy.Expr:
         case Call(function=function, args=args) if function in _SYMPY_FUNCTIONS:
             return _SYMPY_FUNCTIONS[function](*(_to_sympy(a) for a in args))
         case _:
-            raise _NotSymbolic
+            raise _NotSymbolicError
 
 
 def _from_sympy(expression: sympy.Expr) -> Expr:

@@ -10,7 +10,9 @@ from neuro.errors import EquationError
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _DERIVATIVE = re.compile(r"d\s*(?P<name>[A-Za-z][A-Za-z0-9_]*)\s*/\s*dt\Z")
-_ASSIGNMENT = re.compile(r"(?P<left>[^=<>!]*?)\s*(?P<op>[-+*/]?=)(?!=)\s*(?P<right>.*)\Z", re.DOTALL)
+_ASSIGNMENT = re.compile(
+    r"(?P<left>[^=<>!]*?)\s*(?P<op>[-+*/]?=)(?!=)\s*(?P<right>.*)\Z", re.DOTALL
+)
 
 #: Words that cannot name a variable or parameter.
 RESERVED = frozenset({"and", "or", "not", "dt", "t", "True", "False", *FUNCTIONS})
@@ -83,4 +85,3 @@ def parse_derivatives(text: str, where: str) -> tuple[Derivative, ...]:
         expression = parse_expression(match["right"], where)
         derivatives[name] = Derivative(name, expression, unit.strip())
     return tuple(derivatives.values())
-
