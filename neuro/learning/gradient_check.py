@@ -162,8 +162,8 @@ class GradientCheck:
                 f"The {s.estimator} estimator has an error proportional to beta {s.beta:g}: "
                 f"symmetric has one of its square."
             )
-        if s.beta > 0.001:
-            yield f"beta {s.beta:g} bends the answer of the network: try 0.001."
+        if s.beta > 1e-4:
+            yield f"beta {s.beta:g} bends the answer of the network: try 1e-4."
         if s.rho.squash == "clamp":
             yield (
                 f"{s.activation} has corners, and the nudge may carry a unit over one: "
@@ -176,7 +176,7 @@ def check_gradient(
     x: Tensor | np.ndarray,
     y: Tensor | np.ndarray,
     *,
-    beta: float | None = 0.001,
+    beta: float | None = 1e-4,
     free_steps: int | None = None,
     nudged_steps: int | None = None,
     max_entries: int = 200,
