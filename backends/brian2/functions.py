@@ -24,11 +24,16 @@ from neuro.equations.functions import EXP_MAX, EXP_MIN, EXP_P, EXP_Q, LN2_HIGH, 
 
 @dataclass(frozen=True)
 class _Definition:
-    """NumPy function, C body (type ``real``) and parameters; ``b`` is a truth value."""
+    """NumPy function, and parameters, C body and kind of result of its C twin.
+
+    Parameters are letters: ``b`` is a truth value, ``r`` a number of any type, others a ``real``,
+    which stands for the floating-point type of the program.
+    """
 
     numpy: Callable[..., Any]
     parameters: str
     body: str
+    returns: str = "float"
 
 
 _EXP = f"""
@@ -91,31 +96,42 @@ def functions(precision: str) -> dict[str, Function]:
         for name, d in _DEFINITIONS.items()
     }
     dtype = np.dtype(precision).type
-    real = _Definition(lambda x: np.asarray(x, dtype=dtype)[()], "r", "return (real)r;")
-    return made | {"neuro_real": _function("neuro_real", real, precision)}
+    casts = {
+        "neuro_real": _Definition(_cast(np.dtype(precision)), "r", "return (real)r;"),
+        "neuro_int": _Definition(_cast(np.dtype(np.int32)), "r", "return (int32_t)r;", "integer"),
+    }
+    return made | {name: _function(name, d, precision) for name, d in casts.items()}
+
+
+def _cast(dtype: np.dtype[Any]) -> Callable[[Any], Any]:
+    return lambda x: np.asarray(x).astype(dtype)[()]
 
 
 def _function(name: str, definition: _Definition, precision: str) -> Function:
     letters = definition.parameters
-    truths = [letter == "b" for letter in letters]
     function = Function(
         definition.numpy,
         arg_units=[1 if letter in "xyz" else None for letter in letters],
-        arg_types=["boolean" if truth else "any" for truth in truths],
+        arg_types=["boolean" if letter == "b" else "any" for letter in letters],
         return_unit=1,
-        return_type="float",
+        return_type=definition.returns,
     )
     real = "double" if precision == "float64" else "float"
+    result = real if definition.returns == "float" else "int32_t"
     # a truth value is a char in Brian2's C++, an int counter fits a double exactly
     types = [{"b": "char", "r": "double"}.get(letter, real) for letter in letters]
     parameters = ", ".join(f"{t} {letter}" for t, letter in zip(types, letters, strict=True))
     body = definition.body.replace("(real)", f"({real})").replace("real m", f"{real} m")
-    text = f"static inline {real} {name}({parameters}) {{\n    {body.strip()}\n}}\n"
+    text = f"static inline {result} {name}({parameters}) {{\n    {body.strip()}\n}}\n"
+    verbatim = [
+        "cdef extern from *:",
+        '    """',
+        *("    " + line for line in ("#include <math.h>", "#include <stdint.h>")),
+        *("    " + line for line in text.splitlines()),
+        '    """',
+        f"    {result} {name}({parameters}) nogil",
+    ]
+    function.implementations.add_implementation("numpy", code=definition.numpy)
     function.implementations.add_implementation("cpp", code=text, name=name)
-    verbatim = f'cdef extern from *:\n    """\n    #include <math.h>\n    #include <stdint.h>\n    {_indent(text)}    """\n    {real} {name}({parameters}) nogil\n'
-    function.implementations.add_implementation("cython", code=verbatim, name=name)
+    function.implementations.add_implementation("cython", code="\n".join(verbatim), name=name)
     return function
-
-
-def _indent(text: str) -> str:
-    return text.replace("\n", "\n    ").rstrip(" ")

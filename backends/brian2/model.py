@@ -30,6 +30,8 @@ class Model:
     ----------
     network : brian2.Network
         All of them, in the normative schedule.
+    clock : brian2.Clock
+        The only one.
     owners : dict
         Groups and synapses by name.
     spikes : dict
@@ -41,6 +43,7 @@ class Model:
     """
 
     network: Any
+    clock: Any
     owners: dict[str, Any]
     spikes: dict[str, Any]
     traces: dict[int, Any]
@@ -64,6 +67,8 @@ def build(plan: Blueprint, connect: bool) -> Model:
         made = _synapses(plan, synapses, owners, clock)
         if connect:
             made.connect(**dict(zip("ij", pairs(plan, synapses), strict=True)))
+        else:  # tell the device that their number is known only to the compiled program
+            brian2.get_device().array_cache[made.variables["N"]] = None
         owners[synapses.name] = made
     network.add(*owners.values())
     for index, routine in enumerate(plan.routines):
@@ -85,7 +90,7 @@ def build(plan: Blueprint, connect: bool) -> Model:
         for t in plan.traces
     }
     network.add(*spikes.values(), *traces.values())
-    return Model(network, owners, spikes, traces, functions(program.precision))
+    return Model(network, clock, owners, spikes, traces, functions(program.precision))
 
 
 def pairs(

@@ -88,6 +88,7 @@ class Printer:
                     value = f"({guard} and {value}) or ((not {guard}) and {self.condition(old)})"
                 else:
                     value = f"neuro_where({guard}, {value}, {self.number(old)})"
+                    value = f"neuro_int({value})" if kind == "int" else value
             lines += [f"{fresh} = {value}", f"{target} = {fresh}"]
         return "\n".join(lines)
 
@@ -100,7 +101,8 @@ class Printer:
             wanted = self.kind(assign.target)
         if wanted == "bool":
             return self.condition(assign.expression), "bool"
-        return self.number(assign.expression), "float"
+        number = self.number(assign.expression)
+        return (f"neuro_int({number})", "int") if wanted == "int" else (number, "float")
 
     def condition(self, expr: Expr) -> str:
         """Text whose value is a truth value."""

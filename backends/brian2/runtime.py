@@ -5,10 +5,10 @@ Importing this module imports Brian2.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
-import brian2
 import numpy as np
 from brian2.devices.device import RuntimeDevice
 from numpy.typing import NDArray
@@ -42,18 +42,30 @@ class RuntimeRunner:
             "codegen.runtime.cython.cache_dir": str(cache / "brian2-cython"),
         }
         self._device = RuntimeDevice()
+        self._device.activate()
         with self._sandbox():
             self._model = build(plan, connect=True)
+        self._prepared = False
 
     def run(self, piece: Piece, progress: Progress) -> Outcome:
         """Run one piece."""
         with self._sandbox():
-            self._load(piece)
-            self._simulate(piece.steps, progress)
+            try:
+                self._load(piece)
+                self._simulate(piece.steps, progress)
+            except Exception as error:
+                raise BackendError(self._explain(error)) from error
             return self._collect()
 
     def _sandbox(self) -> Any:
         return sandbox(self._device, self._plan.program.precision, self._preferences)
+
+    def _explain(self, error: Exception) -> str:
+        reason = str(error.__cause__ or error).strip()
+        mend = "the cython target needs the compiler g++, target='numpy' needs none"
+        return f"brian2 ({self._target}) failed: {reason[-2000:]}" + (
+            f"; {mend}" if self._target == "cython" else ""
+        )
 
     def _load(self, piece: Piece) -> None:
         plan, owners = self._plan, self._model.owners
@@ -69,6 +81,7 @@ class RuntimeRunner:
             space[: len(last)], space[-1] = last, len(last)
             if group.source:
                 _set_events(owner, piece.events[population], plan.program.dt)
+        self._prepare()
         for synapses in plan.synapses.values():
             for pathway in synapses.pathways:
                 side = synapses.source if pathway.side == "pre" else synapses.target
@@ -81,37 +94,36 @@ class RuntimeRunner:
             monitor.resize(0)
             monitor.variables["N"].set_value(0)
 
+    def _prepare(self) -> None:
+        """Make the code: all of it once, that of sources for every piece.
+
+        (Brian2 binds a generator's list of spikes when it makes the code object.)
+        """
+        namespace, model = dict(self._model.namespace), self._model
+        if not self._prepared:
+            model.network._clocks = {model.clock}
+            model.network.before_run(namespace)
+            self._prepared = True
+            return
+        for group in self._plan.groups.values():
+            if group.source:
+                model.owners[group.name].before_run(namespace)
+
     def _simulate(self, steps: int, progress: Progress) -> None:
-        done = 0
-
-        def report(elapsed: Any, completed: float, start: Any, duration: Any) -> None:
-            nonlocal done
-            now = round(completed * steps)
-            progress.advance(now - done)
-            done = now
-
-        network = self._model.network
-        network.t_ = 0.0
-        try:
-            with np.errstate(all="ignore"):
-                network.run(
-                    steps * self._plan.program.dt * brian2.second,
-                    report=report,
-                    report_period=REPORT_PERIOD * brian2.second,
-                    namespace=dict(self._model.namespace),
-                )
-        except KeyboardInterrupt:
-            raise
-        except Exception as error:
-            reason = str(error.__cause__ or error).strip()
-            mend = (
-                "; the cython target needs the compiler g++, target='numpy' needs none"
-                if self._target == "cython"
-                else ""
-            )
-            raise BackendError(
-                f"brian2 ({self._target}) failed: {reason[-2000:]}{mend}"
-            ) from error
+        """Do what ``Network.run`` does for a single clock, without preparing all code again."""
+        objects = [obj for obj in self._model.network.sorted_objects if obj.active]
+        clock = self._model.clock.variables
+        timestep, t, dt = (clock[name].get_value() for name in ("timestep", "t", "dt"))
+        done, reported = 0, time.monotonic()
+        with np.errstate(all="ignore"):
+            for k in range(steps):
+                timestep[0], t[0] = k, k * dt[0]
+                for obj in objects:
+                    obj.run()
+                if time.monotonic() - reported > REPORT_PERIOD:
+                    progress.advance(k + 1 - done)
+                    done, reported = k + 1, time.monotonic()
+        progress.advance(steps - done)
 
     def _collect(self) -> Outcome:
         plan, model = self._plan, self._model

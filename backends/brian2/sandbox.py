@@ -6,6 +6,7 @@ own simulation there; what he set must be as it was after each of our calls.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -15,9 +16,7 @@ from typing import Any
 
 import numpy as np
 
-#: No fast-math and no fused multiply-add: each operation rounds once, as in NumPy.
-COMPILE_FLAGS = ("-w", "-O3", "-march=native", "-ffp-contract=off", "-std=c++14")
-
+from neuro.backends.brian2.compiler import COMPILE_FLAGS
 
 def import_brian2() -> Any:
     """Import Brian2; when we are the first to do so, without its log and script files."""
@@ -60,7 +59,9 @@ def sandbox(device: Any, precision: str, preferences: Mapping[str, Any]) -> Iter
         More preferences, by full name.
     """
     from brian2.core.preferences import prefs
-    from brian2.devices import device as devices
+
+    # not a plain import: the package has an object of the same name
+    devices = importlib.import_module("brian2.devices.device")
 
     ours = {
         "core.default_float_dtype": np.dtype(precision).type,

@@ -27,6 +27,10 @@ class Chooser:
         target = "numpy"
         if self._target != "auto":
             target = self._target
+        if target == "cpp":
+            from neuro.backends.brian2.process import ProcessRunner
+
+            return target, ProcessRunner(self._plan, self._cache)
         from neuro.backends.brian2.sandbox import import_brian2
 
         import_brian2()

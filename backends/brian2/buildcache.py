@@ -1,0 +1,119 @@
+"""The cache of compiled programs: one folder a structure, shared by processes and networks.
+
+A folder is built under another name and renamed when it is complete, so a build that was cut off
+is never taken for a good one, and of two processes that build the same program the last one wins
+with an equal result. A hit needs no import of Brian2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from neuro._version import __version__
+from neuro.backends.brian2.blueprint import Blueprint
+from neuro.backends.brian2.compiler import COMPILE_FLAGS, compile_program, compiler_id
+from neuro.errors import BackendError
+
+MANIFEST = "manifest.json"
+
+
+def program_folder(plan: Blueprint, cache: Path) -> Path:
+    """Folder of the compiled program of a blueprint, whether it exists or not."""
+    return cache / "brian2-cpp" / _key(_manifest(plan))
+
+
+def is_built(folder: Path) -> bool:
+    """Whether a folder holds a compiled program."""
+    return (folder / MANIFEST).is_file() and os.access(folder / "main", os.X_OK)
+
+
+def build(plan: Blueprint, cache: Path) -> Path:
+    """Folder with the compiled program of a blueprint; compiles it if it is not in the cache.
+
+    Raises
+    ------
+    BackendError
+        No compiler, an error of the compiler, or a cache folder that cannot be written.
+    """
+    manifest = _manifest(plan)
+    target = cache / "brian2-cpp" / _key(manifest)
+    if is_built(target):
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f"{target.name[:12]}.building-", dir=target.parent))
+    except OSError as error:
+        raise BackendError(
+            f"brian2 (cpp): cannot write to the cache {str(cache)!r} ({error.strerror}); set"
+            " NEURO_CACHE or the option cache_dir to a folder that you can write to"
+        ) from error
+    try:
+        _build(plan, work)
+        (work / MANIFEST).write_text(json.dumps(manifest, indent=2))
+        _move(work, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def _build(plan: Blueprint, work: Path) -> None:
+    from neuro.backends.brian2.sandbox import import_brian2
+
+    import_brian2()
+    from neuro.backends.brian2.standalone import write_sources
+
+    sources = work / "sources"
+    sources.mkdir()
+    program = compile_program(sources, write_sources(plan, sources))
+    shutil.move(program, work / "main")
+    shutil.move(sources / "static_arrays", work / "static_arrays")
+    for pattern in ("*.o", "*.gch"):  # the text stays, for whoever wants to read it
+        for path in sources.rglob(pattern):
+            path.unlink()
+
+
+def _move(work: Path, target: Path) -> None:
+    """Give a finished build its name; what stands there is complete, or a leftover to replace."""
+    for _ in range(3):
+        try:
+            work.rename(target)
+            return
+        except OSError:
+            if is_built(target):
+                return  # another process was faster
+            shutil.rmtree(target, ignore_errors=True)
+    raise BackendError(f"brian2 (cpp): cannot replace {str(target)!r}; remove it and try again")
+
+
+def _manifest(plan: Blueprint) -> dict[str, str]:
+    """Everything that the compiled program depends on."""
+    here = Path(__file__).parent
+    code = hashlib.sha256()
+    for path in sorted(here.glob("*.py")) + sorted(here.glob("*.h")):
+        code.update(path.read_bytes())
+    # Indices of traces are compiled in; "all" depends on the number of synapses.
+    traces = hashlib.sha256()
+    for trace in plan.traces:
+        traces.update(np.ascontiguousarray(trace.units).tobytes())
+    return {
+        "program": plan.program.fingerprint(),
+        "traces": traces.hexdigest(),
+        "neuro": __version__,
+        "backend": code.hexdigest(),
+        "brian2": version("brian2"),
+        "numpy": version("numpy"),
+        "compiler": compiler_id(),
+        "flags": " ".join(COMPILE_FLAGS),
+    }
+
+
+def _key(manifest: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:32]

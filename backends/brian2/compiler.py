@@ -1,0 +1,110 @@
+"""Compiling the sources of a program with the C++ compiler, several files at a time.
+
+Every file that Brian2 writes includes the same headers, which take most of the time to read; they
+are read once, as a precompiled header.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from neuro.errors import BackendError
+
+#: No fast-math and no fused multiply-add: each operation rounds once, as in NumPy.
+COMPILE_FLAGS = ("-w", "-O3", "-march=native", "-ffp-contract=off", "-std=c++14")
+
+PRECOMPILED = "neuro_all.h"
+_HEADERS = (
+    "objects.h",
+    "synapses_classes.h",
+    "brianlib/common_math.h",
+    "brianlib/stdint_compat.h",
+    "neuro_io.h",
+)
+_SYSTEM_HEADERS = ("cmath", "climits", "ctime", "fstream", "iostream", "stdlib.h")
+
+
+def compiler() -> str:
+    """Path of the compiler: ``$CXX`` or g++.
+
+    Raises
+    ------
+    BackendError
+        When there is none.
+    """
+    wanted = os.environ.get("CXX", "g++")
+    found = shutil.which(wanted)
+    if found is None:
+        raise BackendError(
+            f"brian2 (cpp): the C++ compiler {wanted} was not found; install g++ (for example:"
+            " apt install g++), set CXX to another compiler, or use target='numpy'"
+        )
+    return found
+
+
+def compiler_id() -> str:
+    """Name and version of the compiler and the processor that it compiles for."""
+    version = subprocess.run(
+        [compiler(), "--version"], capture_output=True, text=True, check=False
+    ).stdout.partition("\n")[0]
+    return f"{version}; {_processor()}"
+
+
+def _processor() -> str:
+    """What ``-march=native`` looks at."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
+    except OSError:
+        return " ".join(os.uname())
+    kept = ("flags", "Features", "model name", "CPU part")
+    return "; ".join(line for line in lines if line.startswith(kept))
+
+
+def compile_program(folder: Path, sources: Sequence[str]) -> Path:
+    """Compile and link C++ files; returns the program.
+
+    Raises
+    ------
+    BackendError
+        With the last lines of the compiler's messages.
+    """
+    includes = [f'#include "{h}"' for h in _HEADERS] + [f"#include <{h}>" for h in _SYSTEM_HEADERS]
+    (folder / PRECOMPILED).write_text("\n".join(includes) + "\n")
+    command = [compiler(), *COMPILE_FLAGS, "-I."]
+    _call([*command, "-x", "c++-header", PRECOMPILED, "-o", f"{PRECOMPILED}.gch"], folder)
+    objects = [f"{Path(source).with_suffix('')}.o" for source in sources]
+    with ThreadPoolExecutor(_processors()) as pool:
+        jobs = [
+            pool.submit(_call, [*command, "-include", PRECOMPILED, "-c", s, "-o", o], folder)
+            for s, o in zip(sources, objects, strict=True)
+        ]
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    _call([compiler(), *objects, "-o", "main"], folder)
+    return folder / "main"
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _call(command: Sequence[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise BackendError(
+            f"brian2 (cpp): the compiler failed ({' '.join(command)}):\n"
+            + "\n".join(lines[-20:])
+            + "\nUse target='numpy', which needs no compiler, or set CXX to another compiler."
+        )

@@ -1,0 +1,100 @@
+"""The target ``cpp``: each piece is one run of the compiled program in its own process."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from neuro.backends.brian2.blueprint import Blueprint
+from neuro.backends.brian2.buildcache import build
+from neuro.backends.brian2.exchange import read_output, write_input
+from neuro.backends.brian2.piece import Outcome, Piece
+from neuro.errors import BackendError
+from neuro.progress import Progress
+
+
+class ProcessRunner:
+    """Runs pieces with the compiled program.
+
+    Parameters
+    ----------
+    plan : Blueprint
+    cache : Path
+        Folder of compiled programs.
+    """
+
+    def __init__(self, plan: Blueprint, cache: Path) -> None:
+        self._plan = plan
+        self._folder = build(plan, cache)
+
+    def run(self, piece: Piece, progress: Progress) -> Outcome:
+        """Run one piece; files live in a temporary folder, so runs can be made side by side."""
+        with tempfile.TemporaryDirectory(prefix="neuro-brian2-") as name:
+            folder = Path(name)
+            write_input(self._plan, piece, folder)
+            self._call(folder, piece.steps, progress)
+            return read_output(self._plan, piece.steps, folder)
+
+    def _call(self, folder: Path, steps: int, progress: Progress) -> None:
+        receive, send = os.pipe()
+        errors = folder / "errors.txt"
+        try:
+            with errors.open("wb") as stderr:
+                child = subprocess.Popen(
+                    [str(self._folder / "main"), "--results_dir", f"{folder}/", str(send)],
+                    cwd=self._folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stderr,
+                    stderr=stderr,
+                    pass_fds=(send,),
+                )
+            os.close(send)
+            send = -1
+            try:
+                _follow(receive, steps, progress)
+                code = child.wait()
+            except BaseException:
+                child.kill()
+                child.wait()
+                raise
+        finally:
+            os.close(receive)
+            if send >= 0:
+                os.close(send)
+        if code:
+            text = errors.read_text(errors="replace").strip()[-2000:]
+            raise BackendError(
+                f"brian2 (cpp): the compiled program {_ended(code)}"
+                f"{': ' + text if text else ''} ({self._folder}/main); remove that folder to build"
+                " it anew, or use target='numpy'"
+            )
+
+
+def _ended(code: int) -> str:
+    if code < 0:
+        try:
+            return f"was ended by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was ended by signal {-code}"
+    return f"failed with code {code}"
+
+
+def _follow(pipe: int, steps: int, progress: Progress) -> None:
+    """Report the numbers (int64) that arrive until the other end is closed."""
+    done, data = 0, b""
+    while True:
+        select.select([pipe], [], [])
+        part = os.read(pipe, 4096)
+        if not part:
+            break
+        data += part
+        whole = len(data) // 8 * 8
+        if whole:
+            now = int.from_bytes(data[whole - 8 : whole], "little")
+            progress.advance(now - done)
+            done, data = now, data[whole:]
+    progress.advance(steps - done)
