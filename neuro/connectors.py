@@ -6,7 +6,6 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from neuro.description import Described, Parameter, Value
@@ -14,6 +13,8 @@ from neuro.errors import DescriptionError
 from neuro.program import Connectivity, Dense, Sparse
 
 if TYPE_CHECKING:
+    import scipy.sparse
+
     from neuro.network import Projection
 
 
@@ -229,6 +230,8 @@ def from_sparse(matrix: Any) -> Connector:
 
     Stored zeros are kept as synapses of weight 0 (they may be plastic).
     """
+    import scipy.sparse  # only here: it takes longer to import than the rest of the description
+
     csr = scipy.sparse.csr_array(matrix, dtype=np.float64, copy=True)
     csr.sum_duplicates()  # also sorts the targets of each row
     _finite_array(csr.data, "weights")
@@ -255,7 +258,7 @@ def as_connector(weights: Any, where: str) -> Connector:
     """What ``Network.connect(weights=...)`` accepts: connector, number, array, scipy.sparse."""
     if isinstance(weights, Connector):
         return weights
-    if scipy.sparse.issparse(weights):
+    if hasattr(weights, "tocsr"):
         return from_sparse(weights)
     try:
         ndim = np.ndim(weights)

@@ -1,0 +1,102 @@
+"""Integration against closed forms and a fine numerical solution."""
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+from scipy.linalg import expm
+
+from neuro.equations.evaluation import evaluate
+from neuro.equations.integration import integrate
+from neuro.equations.statements import parse_derivatives
+from neuro.errors import CompileError
+
+DT = 1e-3
+
+
+def advance(step, state, others, count=1):
+    values = {**others, **step.coefficients, **state}
+    for _ in range(count):
+        for s in step.statements:
+            values[s.target] = evaluate(s.expression, values)
+    return {k: values[k] for k in state}
+
+
+def test_leak_is_exact():
+    eqs = parse_derivatives("dv/dt = (v_rest - v) / tau : volt", "m")
+    constants = {"v_rest": -0.07, "tau": 0.02}
+    step = integrate(eqs, constants, DT, "m")
+    assert step.method == "exact"
+    v = advance(step, {"v": -0.05}, constants, 37)["v"]
+    assert v == pytest.approx(-0.07 + 0.02 * np.exp(-37 * DT / 0.02), rel=1e-13)
+
+
+def test_no_leak_and_growth():
+    step = integrate(parse_derivatives("dv/dt = drive : volt", "m"), {"drive": 2.0}, DT, "m")
+    assert advance(step, {"v": 1.0}, {"drive": 2.0}, 10)["v"] == pytest.approx(1.02)
+    step = integrate(parse_derivatives("dv/dt = v * k + 1 : 1", "m"), {"k": 5.0}, DT, "m")
+    expected = (1 + 1 / 5) * np.exp(5 * 0.1) - 1 / 5
+    assert advance(step, {"v": 1.0}, {"k": 5.0}, 100)["v"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_coupled_linear_system_per_unit():
+    eqs = parse_derivatives("dv/dt = (g - v) / tau : volt\ndg/dt = -g / tau_s : volt", "m")
+    tau_s = np.array([5e-3, 20e-3, 10e-3])  # one equal to tau: no division by their difference
+    constants = {"tau": 20e-3, "tau_s": tau_s}
+    step = integrate(eqs, constants, DT, "m")
+    assert step.method == "exact"
+    got = advance(step, {"v": np.zeros(3), "g": np.ones(3)}, constants, 50)
+    for i, ts in enumerate(tau_s):
+        a = np.array([[-1 / 20e-3, 1 / 20e-3], [0, -1 / ts]])
+        v, g = expm(a * 50 * DT) @ [0.0, 1.0]
+        assert got["v"][i] == pytest.approx(v, rel=1e-11)
+        assert got["g"][i] == pytest.approx(g, rel=1e-11)
+
+
+def test_input_held_over_the_step():
+    eqs = parse_derivatives("dv/dt = (current * r - v) / tau : volt", "m")
+    constants = {"r": 3.0, "tau": 20e-3}
+    step = integrate(eqs, constants, DT, "m")
+    assert step.method == "exact"
+    v = advance(step, {"v": 0.0}, {**constants, "current": 0.5}, 20)["v"]
+    assert v == pytest.approx(1.5 * (1 - np.exp(-1.0)), rel=1e-12)
+
+
+def test_exponential_euler_for_gating_and_euler_for_the_rest():
+    text = "dm/dt = a * exp(v) * (1 - m) - b * m : 1\ndv/dt = v * v - m : 1"
+    constants = {"a": 2.0, "b": 3.0}
+    eqs = parse_derivatives(text, "m")
+    step = integrate(eqs, constants, 1e-4, "m")
+    assert step.method == "exponential Euler (m); Euler (v)"
+    got = advance(step, {"m": 0.1, "v": -0.5}, constants, 5000)
+
+    def f(t, y):
+        m, v = y
+        return [2 * np.exp(v) * (1 - m) - 3 * m, v * v - m]
+
+    exact = solve_ivp(f, (0, 0.5), [0.1, -0.5], rtol=1e-10, atol=1e-12).y[:, -1]
+    assert [got["m"], got["v"]] == pytest.approx(exact, rel=2e-4)
+
+
+def test_variables_advance_from_their_old_values():
+    # A rotation: with sequential (Gauss-Seidel) updates x*x + y*y would not grow as Euler's does.
+    eqs = parse_derivatives("dx/dt = -y : 1\ndy/dt = x : 1", "m")
+    step = integrate(eqs, {}, 0.1, "m", "Euler")
+    got = advance(step, {"x": 1.0, "y": 0.0}, {})
+    assert got == {"x": 1.0, "y": 0.1}
+    exact = advance(integrate(eqs, {}, 0.1, "m"), {"x": 1.0, "y": 0.0}, {}, 7)
+    assert [exact["x"], exact["y"]] == pytest.approx([np.cos(0.7), np.sin(0.7)], rel=1e-12)
+
+
+def test_methods_that_do_not_apply_are_refused():
+    eqs = parse_derivatives("dv/dt = v * v : 1", "m")
+    with pytest.raises(CompileError, match="not linear"):
+        integrate(eqs, {}, DT, "m", "exact")
+    with pytest.raises(CompileError, match="not affine"):
+        integrate(eqs, {}, DT, "m", "exponential Euler")
+    with pytest.raises(CompileError, match="unknown integrator"):
+        integrate(eqs, {}, DT, "m", "rk4")
+
+
+def test_conditions_fall_back_to_euler():
+    eqs = parse_derivatives("dv/dt = where(v > 1, -1, 1) : 1", "m")
+    assert integrate(eqs, {}, DT, "m").method == "Euler"
