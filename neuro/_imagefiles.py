@@ -58,10 +58,11 @@ def read_npz(path: Path) -> Arrays:
     """
     mend = "replace it by a whole copy"
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise DatasetError(f"{path} is a single array, not an npz file with {NPZ_KEYS}")
-        with archive:
+        # Opened here: np.load leaves its own handle open when the file is no whole archive.
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DatasetError(f"{path} is a single array, not an npz file with {NPZ_KEYS}")
             keys = KERAS_KEYS if KERAS_KEYS[0] in archive else NPZ_KEYS
             missing = [key for key in keys if key not in archive]
             if missing:

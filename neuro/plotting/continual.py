@@ -58,7 +58,7 @@ def _trajectories(ax: Axes, results: Sequence[SeedResult], groups: Groups) -> No
     slept = any(result.sleep for result in results)
     # Without sleep the second row of each task repeats the first.
     rows = np.arange(2 * tasks) if slept else np.arange(0, 2 * tasks, 2)
-    places = rows / 2 if slept else rows / 2.0
+    places = rows / 2
     if slept:
         for task in range(tasks):
             ax.axvspan(task + 0.25, task + 0.75, color="#4a5a8a", alpha=0.10, linewidth=0)
@@ -68,12 +68,13 @@ def _trajectories(ax: Axes, results: Sequence[SeedResult], groups: Groups) -> No
         # A task's line begins when it has been trained: before, it is at chance.
         begun = places >= min(i, tasks - 1)
         _band(ax, places[begun], values[:, begun], COLOURS[i % 6], MARKERS[i % 7], name)
-    _band(ax, places, matrices[:, rows, -1], COLOURS[-1], None, "all ten" if len(groups) else "")
+    _band(ax, places, matrices[:, rows, -1], COLOURS[-1], None, "all")
     ticks = [f"train {t + 1}\n{names[t] if tasks == len(names) else ''}" for t in range(tasks)]
     if slept:
         ax.set_xticks(places, [x for t in ticks for x in (t, "sleep")], fontsize=8)
     else:
         ax.set_xticks(places, ticks, fontsize=8)
+    ax.set_xlim(-0.25, places[-1] + 0.25)
     ax.set_ylim(-0.03, 1.03)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set_xlabel("phase")
@@ -187,11 +188,11 @@ def spikes_per_layer(results: Sequence[SeedResult]) -> Figure:
                     rate = summary.rates[layer]
                     silent += rate == 0
                     if rate > 0:
-                        x.append(summary.task + 1 + 0.07 * (layer - (len(sizes) - 1) / 2))
+                        x.append(summary.task + 1)
                         y.append(rate)
             note = f" (silent in {silent} sleeps)" if silent else ""
             colour, marker = COLOURS[layer % 6], MARKERS[layer % 7]
-            ax.plot(x, y, linestyle="", marker=marker, color=colour, alpha=0.5)
+            ax.plot(x, y, linestyle="", marker=marker, color=colour, alpha=0.35)
             means = [
                 np.mean([s.rates[layer] for r in results for s in r.sleep if s.task == task])
                 for task in sleeps

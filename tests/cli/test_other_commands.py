@@ -1,0 +1,192 @@
+"""The other verbs, help and start-up time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import neuro.benchmarks
+from neuro.cli import bench, main
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for verb in ("continual", "tune", "check-gradient", "backends", "bench"):
+        assert verb in text
+
+
+def test_alone_it_shows_help_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    assert "Usage" in captured.out + captured.err
+
+
+def test_unknown_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sleepwalk"]) == 2
+    assert capsys.readouterr().err.startswith("neuro: No such command 'sleepwalk'")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from neuro import __version__
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"neuro {__version__}\n"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, neuro.cli; status = neuro.cli.main(['continual', '--help']);"
+        "heavy = {'torch', 'matplotlib', 'brian2', 'sklearn', 'optuna'} & set(sys.modules);"
+        "sys.exit(status or sorted(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--rehearsal" in done.stdout
+
+
+def test_backends_are_listed_with_their_state(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import neuro.simulation
+
+    found = {"good": True, "missing": "needs a chip; buy one"}
+    monkeypatch.setattr(neuro.simulation, "backends", lambda: found)
+    assert main(["backends"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["good     available", "missing  no: needs a chip; buy one"]
+    assert main(["continual", "--sleep", "missing"]) == 1
+    assert "needs a chip" in capsys.readouterr().err
+
+
+def test_check_gradient_passes_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-gradient"]) == 0
+    assert "passed: cosine" in capsys.readouterr().out
+    assert main(["check-gradient", "--beta", "0.5", "--estimator", "one-sided"]) == 1
+    assert "FAILED" in capsys.readouterr().out
+    assert main(["check-gradient", "--hidden", "many"]) == 1
+    assert "--hidden 'many'" in capsys.readouterr().err
+
+
+# --- bench -----------------------------------------------------------------------------------
+
+RESULT = {"case": "toy", "peer": "other", "ours": 1.0, "theirs": 2.0, "ratio": 2.0, "bar": 1.5}
+
+
+@pytest.fixture
+def toy_cases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A benchmarks package with one good case, one that misses its bar, one that is none."""
+    texts = {
+        "toy_case": f"def case(): return {{**{RESULT!r}, 'holds': True, 'extra': 1}}",
+        "slow": f"def case(): return {{**{RESULT!r}, 'ratio': 1.0, 'holds': False}}",
+        "empty": "",
+        "partial": "def case(): return {'case': 'partial'}",
+    }
+    folder = tmp_path / "cases"
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / f"{name}.py").write_text(text + "\n")
+    monkeypatch.setattr(neuro.benchmarks, "__path__", [str(folder)])
+    yield folder
+    for name in texts:
+        sys.modules.pop(f"neuro.benchmarks.{name}", None)
+
+
+def test_bench_writes_the_agreed_fields(
+    toy_cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bench.json"
+    assert main(["bench", "toy-case", "slow", "--json", str(file)]) == 0
+    found = json.loads(file.read_text())
+    assert found[0] == {**RESULT, "holds": True}
+    assert found[1]["holds"] is False
+    assert "toy" in capsys.readouterr().out
+    assert main(["bench", "toy-case", "--strict"]) == 0
+    assert main(["bench", "slow", "--strict"]) == 1
+
+
+def test_bench_lists_and_refuses(
+    toy_cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "--list"]) == 0
+    assert capsys.readouterr().out.split() == ["empty", "partial", "slow", "toy-case"]
+    for arguments, message in (
+        (["fast"], "no benchmark 'fast'; there are empty, partial, slow, toy-case"),
+        (["empty"], "has no function case()"),
+        (["partial"], "its result lacks peer"),
+        (["toy-case", "--json", str(tmp_path / "no" / "x.json")], "its folder does not exist"),
+    ):
+        assert main(["bench", *arguments]) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_shipped_cases_have_a_case_function() -> None:
+    from importlib import import_module
+
+    for name in bench.cases():
+        module = import_module(f"neuro.benchmarks.{name.replace('-', '_')}")
+        assert isinstance(module, types.ModuleType) and callable(module.case)
+
+
+# --- tune ------------------------------------------------------------------------------------
+
+
+def test_tune_saves_a_preset_that_continual_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = ["--set", "images_per_task=20", "--set", "hidden=10"]
+    arguments = ["tune", "--trials", "1", "--seeds", "7", "--study", "s.db", "--save", "best.json"]
+    import neuro.learning.search as search
+
+    monkeypatch.setitem(search.RANGES, "sleep_steps", (10.0, 12.0))
+    assert main([*arguments, *quick]) == 0
+    assert "best of 1" in capsys.readouterr().out
+    saved = json.loads(Path("best.json").read_text())
+    assert saved["images_per_task"] == 20 and saved["sleep_steps"] == pytest.approx(12.0)
+    run = ["continual", "--preset", "best.json", "--seeds", "0", "--no-baselines", "--out", "run"]
+    assert main(run) == 0
+    assert (
+        json.loads(Path("run/metrics.json").read_text())["seeds"][0]["images_trained"] == [20] * 5
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--trials", "0"], "--trials 0: give at least 1"),
+        (["--sleep", "none"], "leaves nothing to tune"),
+        (["--study", "no/folder/s.db"], "cannot use the study file"),
+        (["--rehearsal", "-1"], "--rehearsal -1 is no fraction"),
+    ],
+)
+def test_tune_refuses(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["tune", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_tune_interrupted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import neuro.models.continual as model
+
+    def stop(*arguments: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(model, "run", stop)
+    assert main(["tune", "--trials", "2", "--study", "s.db"]) == 130
+    assert "finished candidates are in s.db" in capsys.readouterr().err
