@@ -7,21 +7,18 @@ sleep (:func:`neuro.learning.sleep.sleep`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from neuro.datasets import Dataset
-from neuro.learning.continual import (
-    ContinualProtocol,
-    Meter,
-    SeedResult,
-    SleepSummary,
-    run_seed,
-    silent_meter,
-)
+from neuro.learning.continual import ContinualProtocol, Meter, run_seed, silent_meter
+from neuro.learning.continual_results import SeedResult, SleepSummary
 from neuro.learning.presets import Preset
 from neuro.learning.sleep import SleepConfig, sleep
 from neuro.models.mrnn import MRNN
@@ -245,4 +242,21 @@ def run(
     night = None
     if sleep_backend is not None and not protocol.joint:
         night = SpikingSleep(preset, sleep_backend, dataset.shape, backend_options)
-    return run_seed(dataset, protocol, learner, night, seed, meter=meter)
+    with _one_thread():
+        return run_seed(dataset, protocol, learner, night, seed, meter=meter)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one CPU thread.
+
+    The matrices of a mini-batch are so small that threads wait for each other most of the time
+    (three to ten times the work on two busy cores), and one thread adds up in the same order
+    on every machine.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -121,7 +121,9 @@ def test_idx_files_of_another_data_set_are_not_taken(tmp_path: Path) -> None:
 
 def test_npz_with_keras_names(tmp_path: Path) -> None:
     data = arrays()
-    np.savez(tmp_path / "mnist.npz", **dict(zip(_imagefiles.KERAS_KEYS, data.values())))
+    np.savez(
+        tmp_path / "mnist.npz", **dict(zip(_imagefiles.KERAS_KEYS, data.values(), strict=True))
+    )
     assert same(datasets.load("mnist", tmp_path), data)
 
 

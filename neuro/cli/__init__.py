@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from neuro.cli import backends, bench, check_gradient, continual, tune
-from neuro.cli._errors import Interrupted, one_line
+from neuro.cli._errors import InterruptedJobError, one_line
 from neuro.errors import NeuroError
 
 app = typer.Typer(
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prog_name="neuro",
             standalone_mode=False,
         )
-    except Interrupted as error:
+    except InterruptedJobError as error:
         return _fail(str(error), 130)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from neuro.cli._errors import Interrupted
+from neuro.cli._errors import InterruptedJobError
 from neuro.datasets import Dataset
 from neuro.learning.continual import ContinualProtocol
 from neuro.learning.continual_results import SeedResult
@@ -188,7 +188,7 @@ def run_job(
 
     Raises
     ------
-    Interrupted
+    InterruptedJobError
         On Ctrl-C; finished seeds are kept.
     """
     config = job.config()
@@ -216,7 +216,7 @@ def run_job(
                 say(f"{LABELS[name]}, seed {seed}: {100 * result.final_accuracy:.1f} % ({note})")
     except KeyboardInterrupt:
         total = len(job.conditions) * len(job.request.seeds)
-        raise Interrupted(
+        raise InterruptedJobError(
             f"interrupted; {done} of {total} runs are finished and kept in {folder.path}: "
             "the same command continues there"
         ) from None

@@ -19,36 +19,38 @@ CAPTIONS: Mapping[str, tuple[str, str]] = {
     "comparison": (
         "Final accuracy",
         (
-            "Accuracy over the whole test set, with all classes as possible answers, after the last "
-            "task (and its sleep). Each dot is a seed, each bar their mean."
+            "Accuracy over the whole test set, with all classes as possible answers, after the "
+            "last task (and its sleep). Each dot is a seed, each bar their mean."
         ),
     ),
     "accuracy": (
         "Accuracy on each task over time",
         (
-            "Means over seeds with one standard deviation. A line begins when its classes have been "
-            "trained; shaded stretches are sleeps. Without sleep, each task erases the ones before."
+            "Means over seeds with one standard deviation. A line begins when its classes have "
+            "been trained; shaded stretches are sleeps. Without sleep, each task erases the ones "
+            "before."
         ),
     ),
     "confusion": (
         "What is taken for what",
         (
-            "Rows are actual classes, columns answers, in per cent of the row, summed over seeds. "
-            "Before sleep almost everything is taken for a class of the newest task."
+            "Rows are actual classes, columns answers, in per cent of the row, summed over "
+            "seeds. Before sleep almost everything is taken for a class of the newest task."
         ),
     ),
     "raster": (
         "The sleeping network",
         (
-            "The first spikes of the last sleep of the first seed. The input replays random windows "
-            "of the mean image of everything seen; what the other layers do comes from the weights."
+            "The first spikes of the last sleep of the first seed. The input replays the mean "
+            "image of everything seen, in random windows if the settings have one; what the "
+            "other layers do comes from the weights."
         ),
     ),
     "spikes": (
         "Spikes per layer",
         (
-            "Mean firing probability of each layer in every sleep: faint points are seeds. A layer "
-            "that never fires changes none of the weights that lead to it."
+            "Mean firing probability of each layer in every sleep: faint points are seeds. A "
+            "layer that never fires changes none of the weights that lead to it."
         ),
     ),
 }
@@ -132,12 +134,8 @@ def print_table(job: Job, results: Results) -> None:
 def _lead(job: Job, results: Results) -> str:
     """One sentence that says what came out."""
     means = {n: summary(results[n])["mean"] for n in results}
-    parts = [
-        (
-            f"A network learned {job.dataset.name} two classes at a time, over {len(job.request.seeds)}"
-            " seed(s)."
-        )
-    ]
+    seeds = len(job.request.seeds)
+    parts = [f"A network learned {job.dataset.name} two classes at a time, over {seeds} seed(s)."]
     if "sequential" in means:
         parts.append(
             f"Without sleep it ended at {_per_cent(means['sequential'])} % of all ten classes."

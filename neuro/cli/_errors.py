@@ -5,7 +5,7 @@ from __future__ import annotations
 from neuro.errors import JobError
 
 
-class Interrupted(JobError):
+class InterruptedJobError(JobError):
     """The user stopped a job (Ctrl-C); what was finished is kept."""
 
 

@@ -1,4 +1,4 @@
-"""``neuro check-gradient``: is equilibrium propagation following the gradient?"""
+"""``neuro check-gradient``: does equilibrium propagation follow the gradient."""
 
 from __future__ import annotations
 

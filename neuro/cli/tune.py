@@ -94,9 +94,9 @@ def tune(
             evaluate, Space(base, data.shape[0]), judged, trials, study, about, say=typer.echo
         )
     except KeyboardInterrupt:
-        from neuro.cli._errors import Interrupted
+        from neuro.cli._errors import InterruptedJobError
 
-        raise Interrupted(
+        raise InterruptedJobError(
             f"interrupted; finished candidates are in {study}: the same command continues"
         ) from None
     values = found.preset.to_json()

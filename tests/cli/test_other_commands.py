@@ -143,7 +143,7 @@ def test_tune_saves_a_preset_that_continual_reads(
     monkeypatch.chdir(tmp_path)
     quick = ["--set", "images_per_task=20", "--set", "hidden=10"]
     arguments = ["tune", "--trials", "1", "--seeds", "7", "--study", "s.db", "--save", "best.json"]
-    import neuro.learning.search as search
+    from neuro.learning import search
 
     monkeypatch.setitem(search.RANGES, "sleep_steps", (10.0, 12.0))
     assert main([*arguments, *quick]) == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -212,7 +212,7 @@ def test_progress_counts_images_and_steps(data: Dataset) -> None:
         def __init__(self, total: int, label: str, unit: str) -> None:
             seen.append([label, total, 0])
 
-        def __enter__(self) -> Meter:
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *error: object) -> None:
