@@ -2,7 +2,8 @@
 
 Hidden and output layers drive each other through the same weights, used forwards and, transposed,
 backwards. This is the awake network of Kubo, Delanois & Bazhenov (2025), arXiv:2508.14081; its
-dynamics and gradients are :mod:`neuro.learning.equilibrium`.
+dynamics and gradients are in :mod:`neuro.learning.relaxation` and
+:mod:`neuro.learning.equilibrium`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class MRNN:
     sizes : sequence of int
         Units per layer, input first, e.g. ``(784, 256, 10)``; at least one hidden layer.
     dynamics : {"leaky", "prototypical", "energy"}
-        Form of the relaxation, see :mod:`neuro.learning.equilibrium`.
+        Form of the relaxation, see :mod:`neuro.learning.relaxation`.
     activation : str
         ``hard_sigmoid``, ``steep_sigmoid`` (``mysig``), ``wide_hard_sigmoid``
         (``my_hard_sig``) or ``tanh``.

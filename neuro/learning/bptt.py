@@ -1,6 +1,6 @@
 r"""The relaxation as plain differentiable equations, and back-propagation through it.
 
-:func:`step` is one step of the dynamics of :mod:`neuro.learning.equilibrium` written as the
+:func:`step` is one step of the dynamics of :mod:`neuro.learning.relaxation` written as the
 equations read, without buffers, so that autograd can follow it. Two things are built on it:
 truncated back-propagation through time, which is the baseline that equilibrium propagation is
 compared with (Ernoult et al. 2019, NeurIPS; Laborieux et al. 2021), and gradient checks.
