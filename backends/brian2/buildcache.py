@@ -97,7 +97,7 @@ def _manifest(plan: Blueprint) -> dict[str, str]:
     """Everything that the compiled program depends on."""
     here = Path(__file__).parent
     code = hashlib.sha256()
-    for path in sorted(here.glob("*.py")) + sorted(here.glob("*.h")):
+    for path in sorted(p for p in here.iterdir() if p.suffix in (".py", ".h", ".cpp")):
         code.update(path.read_bytes())
     # Indices of traces are compiled in; "all" depends on the number of synapses.
     traces = hashlib.sha256()

@@ -36,24 +36,40 @@ class _Definition:
     returns: str = "float"
 
 
+# Without branches, so that compilers can do several at once. 2^k is a product of two factors
+# because one of them may not be representable; y * 2^(k/2) is exact, so only the last
+# multiplication rounds, as ldexp does.
 _EXP = f"""
     double a = (double)x;
-    if (!(a == a)) return x;
-    if (a > {EXP_MAX!r}) return (real)HUGE_VAL;
-    if (a < {EXP_MIN!r}) return (real)0.0;
-    double k = floor(a * {LOG2_E!r} + 0.5);
-    double r = (a - k * {LN2_HIGH!r}) - k * {LN2_LOW!r};
+    double t = a < {EXP_MIN - 1.0!r} ? {EXP_MIN - 1.0!r} : a;
+    t = t > {EXP_MAX + 1.0!r} ? {EXP_MAX + 1.0!r} : t;
+    double k = floor(t * {LOG2_E!r} + 0.5);
+    double r = (t - k * {LN2_HIGH!r}) - k * {LN2_LOW!r};
     double rr = r * r;
     double p = r * (({EXP_P[0]!r} * rr + {EXP_P[1]!r}) * rr + {EXP_P[2]!r});
     double q = (({EXP_Q[0]!r} * rr + {EXP_Q[1]!r}) * rr + {EXP_Q[2]!r}) * rr + {EXP_Q[3]!r};
     double e = p / (q - p);
-    double y = 1.0 + 2.0 * e;
-    if (k > -1000.0 && k < 1000.0) {{
-        union {{ int64_t bits; double value; }} scale;
-        scale.bits = ((int64_t)k + 1023) << 52;
-        return (real)(y * scale.value);
-    }}
-    return (real)ldexp(y, (int)k);"""
+    double h = floor(k * 0.5);
+    double y = (1.0 + 2.0 * e) * neuro_power_of_two(h) * neuro_power_of_two(k - h);
+    y = a > {EXP_MAX!r} ? HUGE_VAL : y;
+    y = a < {EXP_MIN!r} ? 0.0 : y;
+    return (real)y;"""
+
+# 1.5 * 2^52 + k has k in its last bits.
+_POWER_OF_TWO = """
+#ifndef NEURO_POWER_OF_TWO
+#define NEURO_POWER_OF_TWO
+static inline double neuro_power_of_two(double k) {
+    double shifted = k + (6755399441055744.0 + 1023.0);
+    int64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (int64_t)((uint64_t)bits << 52);
+    double power;
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}
+#endif
+"""
 
 _DEFINITIONS: Mapping[str, _Definition] = {
     "abs": _Definition(np.abs, "x", "return (real)fabs(x);"),
@@ -122,11 +138,12 @@ def _function(name: str, definition: _Definition, precision: str) -> Function:
     types = [{"b": "char", "r": "double"}.get(letter, real) for letter in letters]
     parameters = ", ".join(f"{t} {letter}" for t, letter in zip(types, letters, strict=True))
     body = definition.body.replace("(real)", f"({real})").replace("real m", f"{real} m")
-    text = f"static inline {result} {name}({parameters}) {{\n    {body.strip()}\n}}\n"
+    before = _POWER_OF_TWO if "neuro_power_of_two" in body else ""
+    text = f"{before}static inline {result} {name}({parameters}) {{\n    {body.strip()}\n}}\n"
     verbatim = [
         "cdef extern from *:",
         '    """',
-        *("    " + line for line in ("#include <math.h>", "#include <stdint.h>")),
+        *("    " + line for line in ("#include <math.h>", "#include <stdint.h>", "#include <string.h>")),
         *("    " + line for line in text.splitlines()),
         '    """',
         f"    {result} {name}({parameters}) nogil",

@@ -172,7 +172,17 @@ def _synapses(plan: Blueprint, synapses: Synapses, owners: Mapping[str, Any], cl
     for pathway in synapses.pathways:
         runner = getattr(made, pathway.name)
         runner.when, runner.order = pathway.slot, pathway.order
+        runner.template_kwds["dense"] = _shape(plan, synapses)  # for the template of C++
     return made
+
+
+def _shape(plan: Blueprint, synapses: Synapses) -> tuple[int, int] | None:
+    """Units on both sides when every pair is connected."""
+    if synapses.projection is None:
+        return None
+    connectivity = plan.program.connectivity[synapses.projection]
+    dense = isinstance(connectivity, Dense)
+    return (connectivity.n_pre, connectivity.n_post) if dense else None
 
 
 def _runner(group: Any, routine: Routine, name: str, clock: Any) -> Any:

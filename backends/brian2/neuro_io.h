@@ -93,19 +93,6 @@ public:
     }
 };
 
-// All pairs in the order of a dense weight array [pre, post].
-inline void dense(std::vector<int32_t>& pre, std::vector<int32_t>& post, int n_pre, int n_post)
-{
-    pre.resize((size_t)n_pre * n_post);
-    post.resize(pre.size());
-    size_t k = 0;
-    for (int32_t i = 0; i < n_pre; i++)
-        for (int32_t j = 0; j < n_post; j++, k++) {
-            pre[k] = i;
-            post[k] = j;
-        }
-}
-
 inline void one_to_one(std::vector<int32_t>& pre, std::vector<int32_t>& post, int n)
 {
     for (int32_t i = 0; i < n; i++) {
@@ -113,6 +100,25 @@ inline void one_to_one(std::vector<int32_t>& pre, std::vector<int32_t>& post, in
         post.push_back(i);
     }
 }
+
+// Synapses of each unit of one side, in ascending order; they come in any order of units.
+class ByUnit
+{
+    std::vector<int32_t> starts, synapses;
+public:
+    ByUnit(const std::vector<int32_t>& units, int n) : starts(n + 1, 0), synapses(units.size())
+    {
+        for (const int32_t unit : units)
+            starts[unit + 1]++;
+        for (int k = 0; k < n; k++)
+            starts[k + 1] += starts[k];
+        std::vector<int32_t> next(starts.begin(), starts.end() - 1);
+        for (size_t s = 0; s < units.size(); s++)
+            synapses[next[units[s]]++] = (int32_t)s;
+    }
+    const int32_t* begin(int unit) const { return synapses.data() + starts[unit]; }
+    const int32_t* end(int unit) const { return synapses.data() + starts[unit + 1]; }
+};
 
 // Units that spiked in the last step before this piece, for queues that have yet to take them up.
 inline void last_spikes(const Events& recent, int32_t* eventspace, int n)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import brian2
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from neuro.backends.brian2.blueprint import Blueprint, Group, Synapses
@@ -25,9 +26,25 @@ from neuro.program import Dense
 HEADER = "neuro_io.h"
 
 
+class CodeObject(CPPStandaloneCodeObject):  # type: ignore[misc]
+    """C++ code from Brian2's templates and our two for synapses."""
+
+    templater = CPPStandaloneCodeObject.templater.derive(__package__, templates_dir=".")
+
+
+class Device(CPPStandaloneDevice):  # type: ignore[misc]
+    """A device of our own: that of the user, with whatever he has begun there, stays his."""
+
+    def code_object_class(
+        self, codeobj_class: type | None = None, fallback_pref: str | None = None
+    ) -> type:
+        """Class of all code objects."""
+        return codeobj_class or CodeObject
+
+
 def write_sources(plan: Blueprint, folder: Path) -> list[str]:
     """Write the C++ files of a program into a folder; names of those to compile."""
-    device = CPPStandaloneDevice()
+    device = Device()
     device.activate(build_on_run=False)
     header = (Path(__file__).parent / HEADER).read_text()
     with sandbox(device, plan.program.precision, {"codegen.target": "auto"}):
@@ -47,7 +64,7 @@ def write_sources(plan: Blueprint, folder: Path) -> list[str]:
 class _Main:
     """The lines of ``main`` that are ours."""
 
-    def __init__(self, plan: Blueprint, model: Model, device: CPPStandaloneDevice) -> None:
+    def __init__(self, plan: Blueprint, model: Model, device: Device) -> None:
         self._plan, self._model, self._device = plan, model, device
 
     def load(self) -> str:
@@ -130,13 +147,12 @@ class _Main:
     def _connections(self, synapses: Synapses) -> list[str]:
         pre, post = (self._array(synapses.name, f"_synaptic_{s}") for s in ("pre", "post"))
         n_pre = self._plan.group(synapses.source).size
-        n_post = self._plan.group(synapses.target).size
         count = self._size(synapses, False)
         number = f"{self._array(synapses.name, 'N')}[0] = {count};"
         if synapses.projection is None:
             return [f"neuro::one_to_one({pre}, {post}, {n_pre});", number]
         if isinstance(self._plan.program.connectivity[synapses.projection], Dense):
-            return [f"neuro::dense({pre}, {post}, {n_pre}, {n_post});", number]
+            return [number]  # no indices: the template knows where the synapses of a unit lie
         return [
             f"const int64_t {count} = input.integer();",
             f"input.vector({pre}, {count});",
