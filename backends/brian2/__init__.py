@@ -1,4 +1,4 @@
-"""The Brian2 backend: targets NumPy, Cython and C++ standalone. Imports Brian2 only when it runs."""
+"""The Brian2 backend: NumPy, Cython and C++ standalone. Imports Brian2 only when it runs."""
 
 from neuro.backends.brian2.backend import Brian2Backend
 

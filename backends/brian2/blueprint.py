@@ -136,10 +136,8 @@ class Blueprint:
 
     def owner(self, name: str) -> Group | Synapses:
         """Group or synapses by the name of the Brian2 object."""
-        for thing in (*self.groups.values(), *self.synapses.values()):
-            if thing.name == name:
-                return thing
-        raise KeyError(name)
+        owners: list[Group | Synapses] = [*self.groups.values(), *self.synapses.values()]
+        return next(owner for owner in owners if owner.name == name)
 
     def kind(self, name: str) -> str:
         """Kind of a program array, with or without side."""

@@ -111,9 +111,7 @@ def _routine(
 
 def _records(plan: Blueprint) -> None:
     program = plan.program
-    watched = set(program.max_delays) | {
-        r.owner for r in program.records if r.variable == "spikes"
-    }
+    watched = set(program.max_delays) | {r.owner for r in program.records if r.variable == "spikes"}
     plan.monitored = tuple(
         p for p, g in plan.groups.items() if p in watched and not g.source and g.threshold
     )

@@ -36,14 +36,12 @@ class Brian2Engine(Engine):
     ----------
     plan : Blueprint
     choose : callable
-        From the number of steps of the first run to (target, runner).
+        From the number of steps of a run to (target, runner).
     """
 
-    def __init__(
-        self, plan: Blueprint, choose: Callable[[int], tuple[str, Runner]]
-    ) -> None:
+    def __init__(self, plan: Blueprint, choose: Callable[[int], tuple[str, Runner]]) -> None:
         self.program = plan.program
-        #: "numpy", "cython" or "cpp" from the first run on; empty before.
+        #: What the last run used: "numpy", "cython" or "cpp"; empty before the first.
         self.target = ""
         self._plan, self._choose = plan, choose
         self._runner: Runner | None = None
@@ -53,9 +51,7 @@ class Brian2Engine(Engine):
             name: array.initial.copy() for name, array in self.program.arrays.items()
         }
         self._set: set[str] = set()
-        self._recent: dict[str, Events] = {
-            p: (_NONE, _NONE) for p in self.program.max_delays
-        }
+        self._recent: dict[str, Events] = dict.fromkeys(self.program.max_delays, (_NONE, _NONE))
 
     def run(self, steps: int, progress: Progress) -> Recorded:
         """Run ``steps`` more steps, in pieces."""
@@ -67,7 +63,7 @@ class Brian2Engine(Engine):
         traces: dict[int, list[NDArray[Any]]] = {
             i: [] for i, r in enumerate(self.program.records) if r.variable != "spikes"
         }
-        if steps and self._runner is None:
+        if steps:
             self.target, self._runner = self._choose(steps)
             _log.info("%s: brian2 target %s", self.program.name, self.target)
         left, longest = steps, self._longest_piece()
@@ -100,7 +96,10 @@ class Brian2Engine(Engine):
         found = {p: _shifted(e, start) for p, e in (events | dict(outcome.spikes)).items()}
         for population, delay in self.program.max_delays.items():
             old, new = self._recent[population], found.get(population, (_NONE, _NONE))
-            all_steps, all_units = np.concatenate([old[0], new[0]]), np.concatenate([old[1], new[1]])
+            all_steps, all_units = (
+                np.concatenate([old[0], new[0]]),
+                np.concatenate([old[1], new[1]]),
+            )
             keep = all_steps >= self._step - delay
             self._recent[population] = all_steps[keep], all_units[keep]
         for population, parts in spikes.items():
@@ -127,9 +126,7 @@ class Brian2Engine(Engine):
         steps = np.concatenate([_NONE, *(s for s, _ in parts)])
         units = np.concatenate([_NONE, *(u for _, u in parts)])
         record: Record = next(
-            r
-            for r in self.program.records
-            if r.owner == population and r.variable == "spikes"
+            r for r in self.program.records if r.owner == population and r.variable == "spikes"
         )
         if record.units is None:
             return steps, units
@@ -172,9 +169,7 @@ class Brian2Engine(Engine):
         for name, value in state.arrays.items():
             self.write(name, value)
         self._step = state.step
-        self._recent = {
-            p: state.recent.get(p, (_NONE, _NONE)) for p in self.program.max_delays
-        }
+        self._recent = {p: state.recent.get(p, (_NONE, _NONE)) for p in self.program.max_delays}
 
     def close(self) -> None:
         """Let the Brian2 objects go; compiled code stays in the cache."""

@@ -111,7 +111,6 @@ def functions(precision: str) -> dict[str, Function]:
         f"neuro_{name}": _function(f"neuro_{name}", d, precision)
         for name, d in _DEFINITIONS.items()
     }
-    dtype = np.dtype(precision).type
     casts = {
         "neuro_real": _Definition(_cast(np.dtype(precision)), "r", "return (real)r;"),
         "neuro_int": _Definition(_cast(np.dtype(np.int32)), "r", "return (int32_t)r;", "integer"),
@@ -143,7 +142,10 @@ def _function(name: str, definition: _Definition, precision: str) -> Function:
     verbatim = [
         "cdef extern from *:",
         '    """',
-        *("    " + line for line in ("#include <math.h>", "#include <stdint.h>", "#include <string.h>")),
+        *(
+            "    " + line
+            for line in ("#include <math.h>", "#include <stdint.h>", "#include <string.h>")
+        ),
         *("    " + line for line in text.splitlines()),
         '    """',
         f"    {result} {name}({parameters}) nogil",

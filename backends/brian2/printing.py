@@ -95,10 +95,7 @@ class Printer:
     def _value(self, assign: Assign) -> tuple[str, str]:
         """Text of the right-hand side and the kind of value that it has."""
         truth = self._is_truth(assign.expression)
-        if assign.local:
-            wanted = "bool" if truth else "float"
-        else:
-            wanted = self.kind(assign.target)
+        wanted = ("bool" if truth else "float") if assign.local else self.kind(assign.target)
         if wanted == "bool":
             return self.condition(assign.expression), "bool"
         number = self.number(assign.expression)

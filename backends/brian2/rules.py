@@ -136,6 +136,4 @@ def _pathway(
     synapses = plan.synapses[step.synapses]
     code = plan.synaptic_printer(synapses, sides).block(assigns)
     lag = step.delay if side == "pre" else 0
-    synapses.pathways.append(
-        Pathway(f"rule{order}", sides[side], "plasticity", order, code, lag)
-    )
+    synapses.pathways.append(Pathway(f"rule{order}", sides[side], "plasticity", order, code, lag))

@@ -18,6 +18,7 @@ import numpy as np
 
 from neuro.backends.brian2.compiler import COMPILE_FLAGS
 
+
 def import_brian2() -> Any:
     """Import Brian2; when we are the first to do so, without its log and script files."""
     known = "brian2" in sys.modules
@@ -61,7 +62,7 @@ def sandbox(device: Any, precision: str, preferences: Mapping[str, Any]) -> Iter
     from brian2.core.preferences import prefs
 
     # not a plain import: the package has an object of the same name
-    devices = importlib.import_module("brian2.devices.device")
+    devices: Any = importlib.import_module("brian2.devices.device")
 
     ours = {
         "core.default_float_dtype": np.dtype(precision).type,

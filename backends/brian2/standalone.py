@@ -76,19 +76,19 @@ class _Main:
         ]
         for synapses in plan.synapses.values():
             lines += self._connections(synapses)
-        for name, places in plan.places.items():
+        for places in plan.places.values():
             first = ""
             for place in places:
                 owner = plan.owner(place.owner)
                 array = self._array(place.owner, place.variable)
-                size = self._size(owner, owner.variables[place.variable].shared)
+                count = self._size(owner, owner.variables[place.variable].shared)
                 if isinstance(owner, Synapses) and not owner.variables[place.variable].shared:
-                    lines.append(f"{array}.resize({size});")
+                    lines.append(f"{array}.resize({count});")
                     array = f"{array}.data()"
                 if first:
                     lines.append(f"{array}[0] = {first}[0];")
                 else:
-                    lines.append(f"input.array({array}, {size});")
+                    lines.append(f"input.array({array}, {count});")
                 first = first or array
         for population in program.max_delays:
             lines.append(f"neuro::Events {self._recent(population)};")
@@ -98,13 +98,13 @@ class _Main:
             lines.append(f"neuro::last_spikes({self._recent(population)}, {space}, {size});")
         for population in program.sources:
             group = plan.group(population).name
-            steps, units = self._array(group, "_timebins"), self._array(group, "neuron_index")
+            steps, neurons = self._array(group, "_timebins"), self._array(group, "neuron_index")
             lines += [
                 "{",
                 "    neuro::Events events;",
                 "    input.events(events);",
                 f"    {steps}.swap(events.steps);",
-                f"    {units}.swap(events.units);",
+                f"    {neurons}.swap(events.units);",
                 "}",
             ]
         return "\n".join(lines)

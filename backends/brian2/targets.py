@@ -5,8 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from neuro.backends.brian2 import buildcache
 from neuro.backends.brian2.blueprint import Blueprint
+from neuro.backends.brian2.compiler import compiler
 from neuro.backends.brian2.piece import Runner
+from neuro.errors import BackendError
+
+#: Time of the NumPy target per object and step, and per synaptic event, in seconds; and the part
+#: of all synapses that is assumed to have an event in a step. Rough: it only has to tell runs
+#: that are shorter than a build from those that are much longer.
+NUMPY_OBJECT, NUMPY_EVENT, ACTIVE_SYNAPSES = 15e-6, 30e-9, 0.02
+
+#: A build of the C++ target takes about this long, in seconds, plus some for each object.
+BUILD, BUILD_OBJECT = 5.0, 0.3
 
 
 def cache_folder() -> Path:
@@ -17,23 +28,52 @@ def cache_folder() -> Path:
 
 
 class Chooser:
-    """Makes the runner at the first run, when the number of steps is known."""
+    """Makes the runner of a run, when its number of steps is known.
+
+    Parameters
+    ----------
+    plan : Blueprint
+    target : {"auto", "numpy", "cython", "cpp"}
+    cache : Path
+        Folder of compiled code.
+    """
 
     def __init__(self, plan: Blueprint, target: str, cache: Path) -> None:
         self._plan, self._target, self._cache = plan, target, cache
+        self._made: dict[str, Runner] = {}
 
     def __call__(self, steps: int) -> tuple[str, Runner]:
-        """Target and runner for a first run of some steps."""
-        target = "numpy"
-        if self._target != "auto":
-            target = self._target
+        """Target and runner for a run of some steps."""
+        target = self._best(steps) if self._target == "auto" else self._target
+        if target not in self._made:
+            self._made[target] = self._make(target)
+        return target, self._made[target]
+
+    def _best(self, steps: int) -> str:
+        """C++ when it is compiled already, or when compiling is the smaller part of waiting."""
+        if "cpp" in self._made:
+            return "cpp"
+        try:
+            compiler()
+        except BackendError:
+            return "numpy"
+        if buildcache.is_built(buildcache.program_folder(self._plan, self._cache)):
+            return "cpp"
+        plan = self._plan
+        objects = len(plan.routines) + 2 * len(plan.groups) + len(plan.monitored)
+        objects += sum(2 * len(s.pathways) for s in plan.synapses.values())
+        synapses = sum(c.count for c in plan.program.connectivity.values())
+        per_step = objects * NUMPY_OBJECT + synapses * ACTIVE_SYNAPSES * NUMPY_EVENT
+        return "cpp" if steps * per_step > BUILD + objects * BUILD_OBJECT else "numpy"
+
+    def _make(self, target: str) -> Runner:
         if target == "cpp":
             from neuro.backends.brian2.process import ProcessRunner
 
-            return target, ProcessRunner(self._plan, self._cache)
+            return ProcessRunner(self._plan, self._cache)
         from neuro.backends.brian2.sandbox import import_brian2
 
         import_brian2()
         from neuro.backends.brian2.runtime import RuntimeRunner
 
-        return target, RuntimeRunner(self._plan, target, self._cache)
+        return RuntimeRunner(self._plan, target, self._cache)
