@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from neuro.errors import DescriptionError
 from neuro.learning.equilibrium import EquilibriumSettings
@@ -97,7 +97,7 @@ def rest(driven: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
 def output_loss(outputs: Tensor, targets: Tensor, settings: EquilibriumSettings) -> Tensor:
     """Return the loss of each example, [..., batch]: half the squared error, or cross-entropy."""
     if settings.loss == "cross-entropy":
-        return -(targets * F.log_softmax(outputs, -1)).sum(-1)
+        return -(targets * functional.log_softmax(outputs, -1)).sum(-1)
     return 0.5 * (outputs - targets).square().sum(-1)
 
 

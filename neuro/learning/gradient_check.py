@@ -1,4 +1,4 @@
-"""Is the equilibrium-propagation gradient of a network the gradient of its loss?
+"""Check that the equilibrium-propagation gradient of a network is that of its loss.
 
 Two references, both free of the code under test: central finite differences of the loss at the
 free fixed point, and back-propagation through the last steps of the relaxation. Everything is

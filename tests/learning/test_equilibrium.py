@@ -270,13 +270,13 @@ def test_gradient_is_that_of_the_free_fixed_point(dynamics, name, loss, hidden):
 @pytest.mark.parametrize("dynamics", DYNAMICS)
 def test_gradient_equals_truncated_bptt_after_each_number_of_steps(dynamics, name, loss, hidden):
     """Ernoult et al. 2019: from a settled state, k nudged steps equal k steps back in time."""
-    data = torched(*problem(hidden))
+    data = torched(*problem(hidden, scale=0.5))
     for nudged in (1, 3, 8):
         st = EquilibriumSettings(
             dynamics=dynamics,
             activation=name,
             loss=loss,
-            free_steps=300,
+            free_steps=120,
             nudged_steps=nudged,
             beta=1e-4,
         )
