@@ -41,11 +41,25 @@ def exp(x: Any) -> NDArray[np.floating] | np.floating:
     """
     given = np.asarray(x)
     wide = given.astype(np.float64)
-    inside = (wide <= EXP_MAX) & (wide >= EXP_MIN)
-    if not inside.all():
-        wide = np.where(inside, wide, 0.0)
-    k = np.floor(wide * LOG2_E + 0.5)
-    r = wide - k * LN2_HIGH
+    # NaN fails both comparisons and takes the slow way as well.
+    if wide.size and not (wide.min() >= EXP_MIN and wide.max() <= EXP_MAX):
+        inside = (wide >= EXP_MIN) & (wide <= EXP_MAX)
+        outside = np.where(wide > EXP_MAX, np.inf, np.where(wide < EXP_MIN, 0.0, np.nan))
+        y = np.where(inside, _exp(np.where(inside, wide, 0.0)), outside)
+    else:
+        y = _exp(wide)
+    if given.dtype.kind != "f" or given.dtype == y.dtype:
+        return y[()]
+    with np.errstate(over="ignore", under="ignore"):
+        return y.astype(given.dtype)[()]
+
+
+def _exp(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Within range. In-place operations: most time here is memory and call overhead."""
+    k = x * LOG2_E
+    k += 0.5
+    k = np.floor(k)
+    r = x - k * LN2_HIGH
     r -= k * LN2_LOW
     rr = r * r
     p = EXP_P[0] * rr
@@ -63,9 +77,4 @@ def exp(x: Any) -> NDArray[np.floating] | np.floating:
     p /= q
     p *= 2.0
     p += 1.0
-    with np.errstate(over="ignore", under="ignore"):
-        y = np.ldexp(p, k.astype(np.int32))
-        if not inside.all():
-            outside = np.where(given > EXP_MAX, np.inf, np.where(given < EXP_MIN, 0.0, np.nan))
-            y = np.where(inside, y, outside)
-        return y.astype(given.dtype if given.dtype.kind == "f" else np.float64)[()]
+    return np.asarray(np.ldexp(p, k.astype(np.int32)))
