@@ -66,7 +66,11 @@ def build(plan: Blueprint, connect: bool) -> Model:
     for synapses in plan.synapses.values():
         made = _synapses(plan, synapses, owners, clock)
         if connect:
-            made.connect(**dict(zip("ij", pairs(plan, synapses), strict=True)))
+            pre, post = pairs(plan, synapses)
+            if len(pre):
+                made.connect(i=pre, j=post)
+            else:  # Brian2 refuses to make none
+                made.active = False
         else:  # tell the device that their number is known only to the compiled program
             brian2.get_device().array_cache[made.variables["N"]] = None
         owners[synapses.name] = made

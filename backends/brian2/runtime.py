@@ -86,6 +86,8 @@ class RuntimeRunner:
             for pathway in synapses.pathways:
                 side = synapses.source if pathway.side == "pre" else synapses.target
                 runner = self._model.pathway(synapses.name, pathway.name)
+                if not runner.active:
+                    continue
                 _fill_queue(runner, pathway, piece.recent.get(side, _NONE))
         for monitor in self._model.spikes.values():
             monitor.resize(0)
