@@ -9,10 +9,27 @@ from typing import Any
 import pytest
 
 from neuro.errors import JobError
-from neuro.learning.presets import Preset, preset
+from neuro.learning.presets import Preset
 from neuro.learning.search import Space, search
 
-SPACE = Space(preset("digits"), 8)
+BASE = Preset(
+    hidden=(100,),
+    learning_rates=(0.166, 0.109),
+    epochs=2,
+    images_per_task=100,
+    free_steps=12,
+    nudged_steps=4,
+    rate=89.7,
+    increment=4.74e-5,
+    decrement=0.00258,
+    thresholds=(1.51, 0.345),
+    decay=0.99,
+    slope=0.0016,
+    feedback_spikes=True,
+    sleep_steps=1000.0,
+    sleep_growth=1 / 3,
+)
+SPACE = Space(BASE, 8)
 
 
 def hill(candidate: Preset, seed: int) -> float:
