@@ -297,6 +297,17 @@ def test_bptt_of_settled_network_is_the_gradient_of_its_loss():
         np.testing.assert_allclose(found, exact, rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("dynamics", DYNAMICS)
+def test_bptt_through_the_whole_free_phase_is_exact_before_it_settles(dynamics):
+    """Five steps, all with a graph: the derivative of the loss after exactly five steps."""
+    data = problem(2, scale=1.0)
+    st = EquilibriumSettings(
+        dynamics=dynamics, activation="hard_sigmoid", free_steps=5, nudged_steps=5
+    )
+    found = together(numpied(bptt.truncated_gradients(*torched(*data), st)))
+    np.testing.assert_allclose(found, together(finite_differences(*data, st)), rtol=0, atol=1e-8)
+
+
 def test_bptt_refuses_more_steps_back_than_forward():
     st = EquilibriumSettings(free_steps=3, nudged_steps=4)
     with pytest.raises(DescriptionError, match="nudged_steps 4 exceeds free_steps 3"):
