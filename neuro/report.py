@@ -71,6 +71,7 @@ class Report:
     title: str
     lead: str
     tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
     pictures: Sequence[Picture] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -86,6 +87,7 @@ class Report:
             f'<p class="lead">{text(self.lead)}</p>',
         ]
         parts += [_table(table) for table in self.tables]
+        parts += [f"<p>{text(note)}</p>" for note in self.notes]
         parts += [_picture(picture) for picture in self.pictures]
         if self.config:
             plain = json.dumps(self.config, indent=2, ensure_ascii=False)

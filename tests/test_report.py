@@ -17,6 +17,7 @@ def rendered() -> str:
         title=f"title {EVIL}",
         lead=f"lead {EVIL}",
         tables=[Table(["name", EVIL], [["a", EVIL], ["b", "2"]], f"caption {EVIL}")],
+        notes=[f"note {EVIL}"],
         pictures=[Picture(f'picture " {EVIL}', f"words {EVIL}", SVG)],
         config={"path": EVIL, "seeds": [0, 1]},
     ).render()
@@ -44,7 +45,7 @@ def test_is_balanced_and_escaped() -> None:
     checker.feed(rendered())
     assert checker.open == []
     assert "script" not in {tag for tag, _ in checker.seen}
-    assert rendered().count("&lt;script&gt;") == 10
+    assert rendered().count("&lt;script&gt;") == 11
 
 
 def test_needs_nothing_from_outside() -> None:

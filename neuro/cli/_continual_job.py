@@ -23,7 +23,7 @@ ORDER = ("sequential", "rehearsal", "sleep", "sleep+rehearsal", "joint")
 """Names of all conditions, in the order of the table."""
 
 LABELS: Mapping[str, str] = {
-    "sequential": "sequential (no sleep)",
+    "sequential": "sequential, no sleep",
     "rehearsal": "rehearsal, no sleep",
     "sleep": "sleep",
     "sleep+rehearsal": "sleep and rehearsal",

@@ -77,58 +77,68 @@ def _per_cent(value: float | None, sign: str = "") -> str:
     return "–" if value is None else f"{100 * value:{sign}.1f}"
 
 
-def _spikes(results: Sequence[SeedResult]) -> str:
-    """Mean spikes per sleep, layer by layer."""
+def _spikes(results: Sequence[SeedResult]) -> str | None:
+    """Mean spikes per sleep, layer by layer; None if there was no sleep."""
     counts = [sleep.spikes_per_layer for result in results for sleep in result.sleep]
     if not counts:
-        return "–"
+        return None
     return " / ".join(f"{sum(layer) / len(counts):.0f}" for layer in zip(*counts, strict=True))
 
 
 def table(job: Job, results: Results) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the end table; accuracies in per cent."""
     groups = class_groups(job.dataset.n_classes, 2)
-    names = [name for name in ORDER if name in results]
-    slept = any(result.sleep for name in names for result in results[name])
-    header = ["condition", "accuracy %", *(f"{g[0]}–{g[-1]}" for g in groups)]
-    header += ["forgetting", "BWT"]
-    if slept:
-        header.append("spikes a sleep (by layer)")
+    header = ["condition", "accuracy", *(f"{g[0]}–{g[-1]}" for g in groups)]
+    header += ["forgot", "BWT"]
     rows = []
-    for name in names:
+    for name in (name for name in ORDER if name in results):
         whole = summary(results[name])
         row = [LABELS[name], f"{_per_cent(whole['mean'])} ± {_per_cent(whole['sd'])}"]
         row += [_per_cent(value) for value in whole["per_task"]]
         row += [_per_cent(whole["forgetting"]), _per_cent(whole["backward_transfer"], "+")]
-        if slept:
-            row.append(_spikes(results[name]))
         rows.append(row)
     return header, rows
 
 
+def spikes_lines(results: Results) -> list[str]:
+    """For every condition that sleeps: its mean spikes per sleep, layer by layer."""
+    counted = [(name, _spikes(results[name])) for name in ORDER if name in results]
+    return [
+        f"Spikes a sleep, input to output: {counts} ({LABELS[name]})"
+        for name, counts in counted
+        if counts is not None
+    ]
+
+
+EXPLANATION = (
+    "Per cent of the {where}, mean ± sd over {seeds} seed(s); then per pair of classes. Forgot: "
+    "mean drop of earlier tasks from their best. BWT: backward transfer."
+)
+
+
+def _explanation(job: Job) -> str:
+    where = "test set" if job.request.evaluate_on == "test" else "validation images"
+    return EXPLANATION.format(where=where, seeds=len(job.request.seeds))
+
+
 def print_table(job: Job, results: Results) -> None:
-    """Show the end table on standard output."""
+    """Show the end table on standard output; it fits into 80 columns."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     header, rows = table(job, results)
-    seeds = len(job.request.seeds)
-    where = "test set" if job.request.evaluate_on == "test" else "validation images"
-    shown = Table(
-        title=f"{job.dataset.name}: accuracy on the {where}, mean ± sd over {seeds} seed(s), "
-        "per task in %",
-        title_justify="left",
-    )
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in header:
-        shown.add_column(name, justify="left" if name == "condition" else "right")
+        shown.add_column(name, justify="left" if name == "condition" else "right", no_wrap=True)
     for row in rows:
         asked = row[0] == LABELS[job.request.asked]
         shown.add_row(*row, style="bold" if asked else None)
-    console = Console()
-    # Into a file or a pipe, rich would assume 80 columns and break the cells.
-    if not console.is_terminal:
-        console = Console(width=132)
+    console = Console(highlight=False)
+    console.print(f"\n[bold]{job.dataset.name}[/bold], accuracy after all tasks")
     console.print(shown)
+    for line in [*spikes_lines(results), _explanation(job)]:
+        console.print(line)
 
 
 def _lead(job: Job, results: Results) -> str:
@@ -181,7 +191,8 @@ def write(job: Job, results: Results, folder: RunFolder) -> None:
     report = Report(
         title=f"neuro continual: {job.dataset.name}, sleep {job.request.sleep}",
         lead=_lead(job, results),
-        tables=[Table(header, rows, "Accuracies in %, mean over seeds; ± is one sd.")],
+        tables=[Table(header, rows, _explanation(job))],
+        notes=spikes_lines(results),
         pictures=[
             Picture(*CAPTIONS[name], plotting.svg(made[name])) for name in CAPTIONS if name in made
         ],

@@ -88,7 +88,9 @@ def test_contract_of_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     report = (out / "report.html").read_text()
     assert report.count("data:image/svg+xml") == 5
     printed = capsys.readouterr()
-    assert "sequential (no sleep)" in printed.out and "joint (upper bound)" in printed.out
+    assert "sequential, no sleep" in printed.out and "joint (upper bound)" in printed.out
+    assert "Spikes a sleep, input to output: " in printed.out
+    assert max(map(len, printed.out.splitlines())) <= 80 + len(str(out))
     assert printed.err == ""  # no progress bars without a terminal
 
 
