@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +50,7 @@ def sleep_case(sizes: Sequence[int], thresholds: Sequence[float], steps: int) ->
         Time steps.
     """
     draw = stream(0, "benchmark weights")
-    weights = [
-        draw.normal(0.0, a**-0.5, (a, b)) for a, b in zip(sizes, sizes[1:], strict=False)
-    ]
+    weights = [draw.normal(0.0, a**-0.5, (a, b)) for a, b in pairwise(sizes)]
     config = SleepConfig(
         rate=120.0,
         increment=0.001,

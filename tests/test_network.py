@@ -124,7 +124,7 @@ def test_compile_options():
 
 
 def test_brian2_quantities_are_converted_and_checked():
-    from brian2 import mV, ms, second
+    from brian2 import ms, mV, second
 
     lif = nr.LIF(tau_m=20 * ms, v_threshold=15 * mV)
     assert lif.parameters["tau_m"] == pytest.approx(0.02)

@@ -205,7 +205,7 @@ def test_runs_in_pieces_and_from_checkpoints_are_equal():
         three.restore(checkpoint)
         third = three.run(0.289, progress=False)
         for name in ("src", "hid", "out"):
-            steps, units = whole.spikes(name)
+            steps, _ = whole.spikes(name)
             assert len(steps)
             joined = np.concatenate([first.spikes(name)[0], second.spikes(name)[0]])
             assert np.array_equal(joined, steps)
@@ -299,9 +299,10 @@ def test_reading_what_was_not_recorded():
 def test_foreign_checkpoint_is_refused():
     net = nr.Network()
     net.population("n", nr.LIF(), 1)
-    with nr.compile(net) as sim, nr.compile(network_with_everything()) as other:
-        with pytest.raises(nr.CompileError, match="another network"):
-            sim.restore(other.state())
+    with nr.compile(network_with_everything()) as other:
+        foreign = other.state()
+    with nr.compile(net) as sim, pytest.raises(nr.CompileError, match="another network"):
+        sim.restore(foreign)
 
 
 def test_progress_is_told_every_step():

@@ -1,5 +1,7 @@
 """Sources: statistics, independence of how time is cut, images and windows."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,7 @@ def test_any_cut_of_time_gives_the_same_spikes(source):
     lowered = source.lower(3, "s", 36, 1e-3)
     whole = lowered.events(0, 900)
     cuts = [0, 1, 100, BLOCK, BLOCK + 1, 3 * BLOCK, 899, 900]
-    parts = [lowered.events(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [lowered.events(a, b) for a, b in pairwise(cuts)]
     for i in range(2):
         assert np.array_equal(whole[i], np.concatenate([p[i] for p in parts]))
     assert len(whole[0])

@@ -101,7 +101,7 @@ def conditions(request: Request) -> dict[str, Condition]:
     for name in request.names:
         joint = name == "joint"
         rehearsal = request.rehearsal if name.endswith("rehearsal") else 0.0
-        settings = _base_preset(request, rehearsal > 0, joint).with_values(dict(request.settings))
+        settings = _base_preset(request, joint).with_values(dict(request.settings))
         made[name] = Condition(
             name,
             settings,
@@ -116,13 +116,13 @@ def conditions(request: Request) -> dict[str, Condition]:
     return made
 
 
-def _base_preset(request: Request, rehearsal: bool, joint: bool) -> Preset:
+def _base_preset(request: Request, joint: bool) -> Preset:
     chosen = request.preset
     if chosen is not None and chosen.endswith(".json"):
-        base = preset(request.dataset, rehearsal=rehearsal, joint=joint)
+        base = preset(request.dataset, joint=joint)
         # A file is the result of a search for learning in sequence; joint training keeps its own.
         return base if joint else read_preset(Path(chosen), base)
-    return preset(chosen or request.dataset, rehearsal=rehearsal, joint=joint)
+    return preset(chosen or request.dataset, joint=joint)
 
 
 def code_fingerprint() -> str:

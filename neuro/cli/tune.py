@@ -79,7 +79,7 @@ def tune(
     judged = parse_seeds(seeds)
     data = load(dataset, data_root)
     check_sleep(sleep)
-    base = preset(dataset, rehearsal=rehearsal > 0).with_values(parse_settings(setting or []))
+    base = preset(dataset).with_values(parse_settings(setting or []))
     protocol = ContinualProtocol(
         images_per_task=base.images_per_task, rehearsal=rehearsal, evaluate_on="validation"
     )

@@ -245,7 +245,7 @@ _FASHION = Preset(
 )
 # Not tuned: the nearest tuned set. KMNIST's strokes resemble MNIST's digits; CIFAR-10's dense
 # images resemble Fashion-MNIST's, but with 2.6 times the bright pixels, so inputs fire less.
-_KMNIST = replace(_MNIST)
+_KMNIST = _MNIST
 _CIFAR10 = replace(_FASHION, rate=24.0, images_per_task=1000)
 
 
@@ -261,8 +261,6 @@ _PRESETS: Mapping[str, Preset] = {
     "kmnist": _KMNIST,
     "cifar10": _CIFAR10,
 }
-# Where some earlier images are rehearsed, another vector may suit better; same start values.
-_REHEARSAL: Mapping[str, Preset] = {name: replace(p) for name, p in _PRESETS.items()}
 _JOINT: Mapping[str, Preset] = {
     "digits": _joint(_DIGITS, epochs=20),
     "mnist": _joint(_MNIST, epochs=4, learning_rates=(0.1, 0.05)),
@@ -272,15 +270,13 @@ _JOINT: Mapping[str, Preset] = {
 }
 
 
-def preset(dataset: str, *, rehearsal: bool = False, joint: bool = False) -> Preset:
-    """The settings that ship for a data set.
+def preset(dataset: str, *, joint: bool = False) -> Preset:
+    """The settings that ship for a data set; the same with and without rehearsal.
 
     Parameters
     ----------
     dataset : str
         Name of a data set; kmnist and cifar10 have settings that were not tuned on them.
-    rehearsal : bool
-        For training with rehearsal of earlier images.
     joint : bool
         For training on all classes at once.
 
@@ -289,7 +285,7 @@ def preset(dataset: str, *, rehearsal: bool = False, joint: bool = False) -> Pre
     DescriptionError
         If there are none for this name.
     """
-    table = _JOINT if joint else _REHEARSAL if rehearsal else _PRESETS
+    table = _JOINT if joint else _PRESETS
     if dataset not in table:
         raise DescriptionError(f"no preset {dataset!r}; there are {', '.join(table)}")
     return table[dataset]

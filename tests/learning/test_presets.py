@@ -13,9 +13,8 @@ from neuro.learning.presets import Preset, parse_settings, preset, read_preset
 
 
 @pytest.mark.parametrize("name", datasets.NAMES)
-@pytest.mark.parametrize("rehearsal", [False, True])
-def test_every_data_set_has_presets(name: str, rehearsal: bool) -> None:
-    settings = preset(name, rehearsal=rehearsal)
+def test_every_data_set_has_presets(name: str) -> None:
+    settings = preset(name)
     # The promise of the results page: at most 60,000 training images over five tasks.
     assert 5 * (settings.images_per_task or 300) <= 60_000
     assert settings.images_per_task is not None or name == "digits"

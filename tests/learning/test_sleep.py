@@ -1,6 +1,7 @@
 """Sleep against the papers' cascade, written plainly here, and the golden values."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ CONFIG = SleepConfig(
 
 def weights(seed=0):
     rng = np.random.default_rng(seed)
-    return [rng.normal(0.05, 0.25, s) for s in zip(SIZES, SIZES[1:], strict=False)]
+    return [rng.normal(0.05, 0.25, s) for s in pairwise(SIZES)]
 
 
 def mean_image(seed=1):
