@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from neuro.errors import BackendError
@@ -85,22 +87,21 @@ def compile_program(folder: Path, sources: Sequence[str]) -> Path:
     includes = [f'#include "{h}"' for h in _HEADERS] + [f"#include <{h}>" for h in _SYSTEM_HEADERS]
     (folder / PRECOMPILED).write_text("\n".join(includes) + "\n")
     command = [compiler(), *COMPILE_FLAGS, "-I."]
-    _call([*command, "-x", "c++-header", PRECOMPILED, "-o", f"{PRECOMPILED}.gch"], folder)
     objects = [f"{Path(source).with_suffix('')}.o" for source in sources]
-    with ThreadPoolExecutor(_processors()) as pool:
-        jobs = [
-            pool.submit(
-                _call, [*command, *_effort(s), "-include", PRECOMPILED, "-c", s, "-o", o], folder
-            )
-            for s, o in zip(sources, objects, strict=True)
-        ]
-        try:
-            for job in jobs:
-                job.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    _call([compiler(), *objects, "-o", "main"], folder)
+    calls = _Calls(folder)
+    try:
+        calls.run([*command, "-x", "c++-header", PRECOMPILED, "-o", f"{PRECOMPILED}.gch"])
+        command += ["-include", PRECOMPILED, "-c"]
+        calls.run_all(
+            [
+                [*command, *_effort(source), source, "-o", made]
+                for source, made in zip(sources, objects, strict=True)
+            ]
+        )
+        calls.run([compiler(), *objects, "-o", "main"])
+    except BaseException:
+        calls.end()
+        raise
     return folder / "main"
 
 
@@ -117,12 +118,58 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _call(command: Sequence[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise BackendError(
-            f"brian2 (cpp): the compiler failed ({' '.join(command)}):\n"
-            + "\n".join(lines[-20:])
-            + "\nUse target='numpy', which needs no compiler, or set CXX to another compiler."
-        )
+class _Calls:
+    """Calls of the compiler in a folder; none of them outlives an error or an interrupt."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: set[subprocess.Popen[str]] = set()
+
+    def run_all(self, commands: Sequence[Sequence[str]]) -> None:
+        """Run several at a time, as many as there are processors."""
+        with ThreadPoolExecutor(_processors()) as pool:
+            jobs = [pool.submit(self.run, command) for command in commands]
+            try:
+                for job in jobs:
+                    job.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.end()
+                raise
+
+    def run(self, command: Sequence[str]) -> None:
+        """Run one to its end."""
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # the compiler's own children end with it
+            )
+        except OSError as error:
+            raise BackendError(
+                f"brian2 (cpp): cannot run the compiler {command[0]} ({error.strerror}); set CXX"
+                " to another compiler or use target='numpy'"
+            ) from error
+        self._running.add(process)
+        output = process.communicate()[0]
+        self._running.discard(process)
+        if process.returncode:
+            lines = "\n".join(output.strip().splitlines()[-20:])
+            raise BackendError(
+                f"brian2 (cpp): the compiler failed ({' '.join(command)}):\n{lines}\n"
+                "Use target='numpy', which needs no compiler, or set CXX to another compiler."
+            )
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for process in list(self._running):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if process.stdout:
+                process.stdout.close()

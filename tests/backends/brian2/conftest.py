@@ -77,7 +77,12 @@ def _everything(seed: int = 3, flags: bool = True) -> nr.Network:
     gentle = nr.SleepReplay(0.01, 0.005, slope=0.1) if flags else stdp
     net.connect(inp, exc, weights=rng.random((30, 20)) * 0.3, delay=2e-3, plasticity=stdp, name="a")
     net.connect(
-        inp, exc, weights=nr.fixed_probability(0.2, weight=0.2), plasticity=both if flags else stdp, gain=0.7, name="b"
+        inp,
+        exc,
+        weights=nr.fixed_probability(0.2, weight=0.2),
+        plasticity=both if flags else stdp,
+        gain=0.7,
+        name="b",
     )
     net.connect(
         exc,
@@ -88,9 +93,7 @@ def _everything(seed: int = 3, flags: bool = True) -> nr.Network:
         name="c",
     )
     owner = net.connect(exc, out, weights=rng.random((20, 8)) * 0.4, plasticity=stdp, name="d")
-    net.connect(
-        out, exc, weights=nr.transpose_of(owner), delay=3e-3, plasticity=gentle, name="e"
-    )
+    net.connect(out, exc, weights=nr.transpose_of(owner), delay=3e-3, plasticity=gentle, name="e")
     net.connect(out, out, weights=scipy.sparse.csr_array((8, 8)), name="none")
     net.record(inp, units=[1, 5])
     net.record(exc)
