@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,19 +32,10 @@ def handwritten(case: SleepCase, folder: Path, repeats: int) -> dict[str, list[f
     """Run the hand-written program in a process of its own."""
     path = folder / "case.npz"
     c = case.config
-    arrays = {f"w{i}": w for i, w in enumerate(case.weights)}
-    np.savez(
-        path,
-        steps=case.steps,
-        units=case.units,
-        n_steps=c.steps,
-        thresholds=c.thresholds,
-        decay=c.decay,
-        increment=c.increment,
-        decrement=c.decrement,
-        slope=c.slope,
-        **arrays,
-    )
+    arrays: dict[str, Any] = {f"w{i}": w for i, w in enumerate(case.weights)}
+    for name in ("thresholds", "decay", "increment", "decrement", "slope"):
+        arrays[name] = getattr(c, name)
+    np.savez(path, steps=case.steps, units=case.units, n_steps=c.steps, **arrays)
     done = subprocess.run(
         [
             sys.executable,

@@ -20,7 +20,7 @@ from neuro.datasets import Dataset
 from neuro.learning.continual import ContinualProtocol, Meter, run_seed, silent_meter
 from neuro.learning.continual_results import SeedResult, SleepSummary
 from neuro.learning.presets import Preset
-from neuro.learning.sleep import SleepConfig, sleep
+from neuro.learning.sleep import sleep
 from neuro.models.mrnn import MRNN
 from neuro.progress import Progress
 
@@ -129,26 +129,6 @@ class SpikingSleep:
         """Time steps of the sleep after a task."""
         return self.preset.steps(task)
 
-    def config(self, task: int) -> SleepConfig:
-        """The sleep after a task, as :func:`neuro.learning.sleep.sleep` takes it."""
-        p = self.preset
-        return SleepConfig(
-            rate=p.rate,
-            increment=p.increment,
-            decrement=p.decrement,
-            thresholds=p.thresholds,
-            decay=p.decay,
-            steps=self.steps(task),
-            window=p.window,
-            slope=p.slope,
-            gate=p.gate,
-            feedback_spikes=p.feedback_spikes,
-            feedback_gain=p.feedback_gain,
-            feedback_plasticity=p.feedback_plasticity,
-            normalise=p.normalise,
-            gain_scale=p.gain_scale,
-        )
-
     def __call__(
         self,
         learner: MRNNLearner,
@@ -161,7 +141,7 @@ class SpikingSleep:
         result = sleep(
             learner.model.get_weights(),
             seen_mean_image,
-            self.config(task),
+            self.preset.sleep_config(task),
             backend=self.backend,
             # Colours lie side by side: a window spans fewer pixels of a colour image.
             image_shape=(self.image_shape[0], int(np.prod(self.image_shape[1:]))),

@@ -9,6 +9,7 @@ dynamics and gradients are in :mod:`neuro.learning.relaxation` and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,10 @@ from neuro.learning.equilibrium import (
     ep_gradients,
     free_states,
 )
+from neuro.learning.sleep import spiking_network
+from neuro.network import Network
 from neuro.random import stream as random_stream
+from neuro.sources import Source
 
 FloatArray = NDArray[np.floating]
 
@@ -173,6 +177,31 @@ class MRNN:
             _check_finite(array, f"MRNN.load_weights: matrix {i}")
         for array, mine in zip(arrays, self.weights, strict=True):
             mine.copy_(self._tensor(array))
+
+    def to_network(
+        self, source: Source, *, thresholds: Sequence[float], **settings: Any
+    ) -> Network:
+        """Return the spiking network with these weights.
+
+        Biases stay behind: the spiking neurons have none (sleep leaves them as they are).
+
+        Parameters
+        ----------
+        source : Source
+            What drives the input layer, e.g. ``WindowedPoisson`` or ``PoissonImages``.
+        thresholds : sequence of float
+            One per layer after the input.
+        **settings
+            See :func:`neuro.learning.sleep.spiking_network`: ``decay``, ``gains``,
+            ``plasticity``, ``feedback_gain``, ``feedback_plasticity``, ``dt``, ``seed``, ``name``.
+
+        Returns
+        -------
+        Network
+            Populations ``layer0`` to ``layerL``, projections ``forward1`` to ``forwardL``. Read
+            ``sim.weights("forward1")``... and give them to :meth:`load_weights` to wake up.
+        """
+        return spiking_network(self.get_weights(), source, thresholds=thresholds, **settings)
 
     # --- inference ---------------------------------------------------------------------------
 

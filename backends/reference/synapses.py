@@ -81,12 +81,11 @@ class _DenseSelection(Selection):
     def gather(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         if array.ndim == 0:
             return array
-        match side_of(name):
-            case "pre":
-                return array[self._index[0]][:, None]
-            case "post":
-                return array[self._index[1]][None, :]
-        return (array.T if self._transposed else array)[self._index]
+        side = side_of(name)
+        if side:
+            index, new = (self._index[0], 1) if side == "pre" else (self._index[1], 0)
+            return np.expand_dims(array[index], new)
+        return np.asarray((array.T if self._transposed else array)[self._index])
 
     def scatter(self, array: NDArray[Any], values: Any) -> None:
         (array.T if self._transposed else array)[self._index] = values
@@ -128,7 +127,7 @@ class _Lists:
         first, count = self._start[units], self._start[units + 1] - self._start[units]
         ends = np.cumsum(count)
         flat = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - count), count)
-        return flat if self._order is None else self._order[flat]
+        return flat if self._order is None else np.asarray(self._order[flat])
 
 
 class _SparseSelection(Selection):

@@ -30,7 +30,7 @@ def check_gradient(
     ] = "symmetric",
     beta: Annotated[
         float, typer.Option(help="Strength of the nudge; the estimate is exact towards 0.")
-    ] = 0.01,
+    ] = 1e-4,
     seed: Annotated[int, typer.Option(help="Seed of the random network and data.")] = 0,
 ) -> None:
     """Compare the gradient of equilibrium propagation with finite differences and with BPTT.

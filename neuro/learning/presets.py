@@ -15,9 +15,12 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neuro.errors import DescriptionError, JobError
+
+if TYPE_CHECKING:
+    from neuro.learning.sleep import SleepConfig
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,15 @@ class Preset:
         if task < self.sleep_from:
             return 0
         return max(0, round(self.sleep_steps * (1 + self.sleep_growth * task)))
+
+    def sleep_config(self, task: int) -> SleepConfig:
+        """Settings of the sleep after a task (counted from 0)."""
+        from neuro.learning.sleep import SleepConfig
+
+        shared = {f.name for f in dataclasses.fields(SleepConfig)} - {"steps"}
+        return SleepConfig(
+            steps=self.steps(task), **{name: getattr(self, name) for name in shared}
+        )
 
     def with_values(self, values: Mapping[str, Any]) -> Preset:
         """A copy with some fields replaced; values may be plain JSON (lists, whole floats).

@@ -178,7 +178,7 @@ def spiking_network(
     source: Source,
     *,
     thresholds: Sequence[float],
-    decay: float,
+    decay: float = 0.97,
     gains: Sequence[float] | None = None,
     plasticity: SleepReplay | None = None,
     feedback_gain: float | None = None,

@@ -104,7 +104,7 @@ def test_a_preset_reaches_network_and_sleep(digits: Dataset) -> None:
     assert network.model.settings.free_steps == 7 and network.model.settings.beta == 0.25
     night = SpikingSleep(settings, "reference", (8, 8))
     assert night.steps(0) == 0
-    config = night.config(2)
+    config = night.preset.sleep_config(2)
     assert (config.rate, config.window, config.gate, config.steps) == (50.0, 5, "hard", 100)
     assert config.thresholds == (1.0, 2.0, 3.0)
 

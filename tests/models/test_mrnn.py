@@ -433,3 +433,22 @@ def test_learning_that_explodes_says_so():
 
 def test_repr_names_what_matters():
     assert repr(MRNN(SIZES)).startswith("MRNN((6, 5, 3), dynamics='leaky'")
+
+
+def test_to_network_and_back() -> None:
+    import neuro as nr
+
+    model = MRNN((6, 5, 3), seed=2)
+    source = nr.SpikeTimes(np.repeat(np.arange(50), 6), np.tile(np.arange(6), 50))
+    rule = nr.SleepReplay(0.01, 0.002, slope=0.1)
+    net = model.to_network(source, thresholds=(0.3, 0.2), plasticity=rule)
+    before = model.get_weights()
+    with nr.compile(net) as sim:
+        for i, w in enumerate(before, start=1):
+            assert np.array_equal(sim.weights(f"forward{i}"), w)
+        sim.run_steps(52, False)
+        after = [sim.weights(f"forward{i}") for i in (1, 2)]
+    model.load_weights(after)
+    for mine, slept, old in zip(model.get_weights(), after, before, strict=True):
+        assert not np.array_equal(slept, old)
+        assert np.array_equal(mine, slept.astype(np.float32))
