@@ -32,10 +32,10 @@ demo: setup  ## learn digits awake, sleep in spikes, remember: about a minute
 
 test: setup  ## linters, types and the fast tests
 	$(BIN)/ruff check $(RUFF) .
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: setup  ## the slow tests as well
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # Static checkers do not follow the folder mapping of setup.cfg, so mypy reads a copy laid out as in
 # the wheel (line numbers are those of the sources).

@@ -66,6 +66,7 @@ def sandbox(device: Any, precision: str, preferences: Mapping[str, Any]) -> Iter
 
     ours = {
         "core.default_float_dtype": np.dtype(precision).type,
+        "logging.std_redirection_to_file": False,
         "core.stop_on_keyboard_interrupt": False,  # Ctrl-C raises, as everywhere else
         "codegen.loop_invariant_optimisations": False,  # these reorder sums
         "codegen.cpp.extra_compile_args": list(COMPILE_FLAGS),
