@@ -7,7 +7,7 @@ sleep (:func:`neuro.learning.sleep.sleep`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,6 +180,7 @@ def run(
     sleep_backend: str | None = None,
     device: str = "cpu",
     meter: Meter = silent_meter,
+    keep: Callable[[MRNNLearner], None] | None = None,
     **backend_options: Any,
 ) -> SeedResult:
     """One seed of the continual-learning job.
@@ -201,6 +202,8 @@ def run(
         Torch device of the training.
     meter : callable
         Makes progress meters.
+    keep : callable, optional
+        Called at the end with the learner, e.g. to keep its weights.
     **backend_options
         Options of the sleep's backend.
 
@@ -223,7 +226,10 @@ def run(
     if sleep_backend is not None and not protocol.joint:
         night = SpikingSleep(preset, sleep_backend, dataset.shape, backend_options)
     with _one_thread():
-        return run_seed(dataset, protocol, learner, night, seed, meter=meter)
+        result = run_seed(dataset, protocol, learner, night, seed, meter=meter)
+    if keep is not None:
+        keep(learner)
+    return result
 
 
 @contextmanager

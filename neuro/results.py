@@ -11,11 +11,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from neuro.errors import JobError
 
@@ -137,8 +142,18 @@ class RunFolder:
         result = stored.get("result")
         return result if isinstance(result, dict) else None
 
-    def store(self, key: str, seed: int, result: dict[str, Any]) -> None:
-        """Keep the result of a finished seed.
+    def weights(self, key: str, seed: int) -> Path:
+        """Where the weights of a finished seed are kept."""
+        return self._part(key, seed).with_suffix(".npz")
+
+    def store(
+        self,
+        key: str,
+        seed: int,
+        result: dict[str, Any],
+        weights: Sequence[NDArray[np.float64]] = (),
+    ) -> None:
+        """Keep the result of a finished seed, and its weights as arrays ``w1``, ``w2``, ...
 
         Raises
         ------
@@ -150,6 +165,10 @@ class RunFolder:
             path.parent.mkdir(exist_ok=True)
         except OSError as error:
             raise _unwritable(path, error) from error
+        if weights:  # first: a seed counts as finished when its JSON is there
+            packed = io.BytesIO()
+            np.savez(packed, **{f"w{i}": w for i, w in enumerate(weights, start=1)})
+            write_bytes(self.weights(key, seed), packed.getvalue())
         write_json(path, {"key": key, "seed": seed, "result": result})
 
     def write_json(self, name: str, data: Any) -> None:

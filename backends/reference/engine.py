@@ -242,7 +242,8 @@ class ReferenceEngine(Engine):
         return call
 
     def _for_synapses(self, assign: Assign) -> Callable[[Any], None]:
-        target, value = self._arrays[assign.target], evaluator(assign.expression)
+        target = self._arrays[assign.target]
+        value = evaluator(assign.expression, self.program.dtype)
         read = {n: self._arrays[array_of(n)] for n in names(assign.expression)}
 
         def call(selection: Selection) -> None:
@@ -251,7 +252,8 @@ class ReferenceEngine(Engine):
         return call
 
     def _for_units(self, assign: Assign) -> Callable[[Any], None]:
-        target, value = self._arrays[array_of(assign.target)], evaluator(assign.expression)
+        target = self._arrays[array_of(assign.target)]
+        value = evaluator(assign.expression, self.program.dtype)
         read = {n: self._arrays[array_of(n)] for n in names(assign.expression)}
 
         def call(units: IntArray) -> None:

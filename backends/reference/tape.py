@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.equations.evaluation import operation
+from neuro.equations.evaluation import literal, operation
 from neuro.equations.expression import Binary, Call, Const, Expr, Name, Unary, children
 from neuro.program import Assign
 
@@ -61,8 +61,8 @@ class Tape:
 
     def _value(self, expr: Expr, out: NDArray[Any] | None) -> Any:
         match expr:
-            case Const(value=value):
-                return value
+            case Const():
+                return literal(expr, self._dtype)
             case Name(id=name):
                 return self._locals[name] if name.startswith("_") else self._arrays[name]
             case Unary() | Binary() | Call():

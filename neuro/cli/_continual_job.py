@@ -10,6 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from neuro.cli._errors import InterruptedJobError
 from neuro.datasets import Dataset
 from neuro.learning.continual import ContinualProtocol
@@ -208,8 +211,8 @@ def run_job(
                 result = None if fresh else _stored(folder, key, seed)
                 note = "kept from an earlier run"
                 if result is None:
-                    result = _run_seed(job, condition, seed)
-                    folder.store(key, seed, result.to_json())
+                    result, weights = _run_seed(job, condition, seed)
+                    folder.store(key, seed, result.to_json(), weights)
                     note = f"{time.perf_counter() - start:.1f} s"
                 results[name].append(result)
                 done += 1
@@ -225,7 +228,7 @@ def run_job(
 
 def _stored(folder: RunFolder, key: str, seed: int) -> SeedResult | None:
     data = folder.load(key, seed)
-    if data is None:
+    if data is None or not folder.weights(key, seed).is_file():
         return None
     try:
         return SeedResult.from_json(data)
@@ -233,10 +236,13 @@ def _stored(folder: RunFolder, key: str, seed: int) -> SeedResult | None:
         return None  # written by another version of neuro: compute again
 
 
-def _run_seed(job: Job, condition: Condition, seed: int) -> SeedResult:
+def _run_seed(
+    job: Job, condition: Condition, seed: int
+) -> tuple[SeedResult, list[NDArray[np.float64]]]:
     from neuro.models.continual import run
 
-    return run(
+    weights: list[NDArray[np.float64]] = []
+    result = run(
         job.dataset,
         condition.preset,
         condition.protocol,
@@ -244,4 +250,6 @@ def _run_seed(job: Job, condition: Condition, seed: int) -> SeedResult:
         sleep_backend=condition.backend,
         device=job.request.device,
         meter=Bar,
+        keep=lambda learner: weights.extend(learner.model.get_weights()),
     )
+    return result, weights

@@ -19,6 +19,8 @@ from neuro.equations.expression import (
 )
 from neuro.equations.functions import exp
 
+DOUBLE: np.dtype[np.floating] = np.dtype(np.float64)
+
 #: NumPy function of each operator and function of the language; all take and return arrays.
 OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "+": np.add,
@@ -65,30 +67,43 @@ def operation(expr: Unary | Binary | Call) -> Callable[..., Any]:
 
 
 def evaluate(expr: Expr, values: Mapping[str, Any]) -> Any:
-    """Value of an expression; ``values`` maps each of its names to a number or array.
-
-    Python floats are weak in NumPy's promotion, so float32 arrays stay float32.
-    """
+    """Value of an expression; ``values`` maps each of its names to a number or array."""
     return evaluator(expr)(values)
 
 
-def evaluator(expr: Expr) -> Callable[[Mapping[str, Any]], Any]:
-    """The expression as a function of its names' values; walks the tree only once."""
+def evaluator(
+    expr: Expr, dtype: np.dtype[np.floating] = DOUBLE
+) -> Callable[[Mapping[str, Any]], Any]:
+    """The expression as a function of its names' values; walks the tree only once.
+
+    Parameters
+    ----------
+    expr : Expr
+    dtype : numpy dtype
+        Type of literals. Given the arrays' own, a float32 program computes in float32
+        throughout, as C does with float: a truth value and a literal would else make a double.
+    """
     match expr:
-        case Const(value=value):
-            return lambda values: value
+        case Const():
+            number = literal(expr, dtype)
+            return lambda values: number
         case Name(id=name):
             return lambda values: values[name]
         case Unary(operand=operand):
-            apply, inner = operation(expr), evaluator(operand)
+            apply, inner = operation(expr), evaluator(operand, dtype)
             return lambda values: apply(inner(values))
         case Binary(left=left, right=right):
-            apply, a, b = operation(expr), evaluator(left), evaluator(right)
+            apply, a, b = operation(expr), evaluator(left, dtype), evaluator(right, dtype)
             return lambda values: apply(a(values), b(values))
         case Call(args=args):
-            apply, parts = operation(expr), [evaluator(a) for a in args]
+            apply, parts = operation(expr), [evaluator(a, dtype) for a in args]
             return lambda values: apply(*(part(values) for part in parts))
     raise AssertionError(f"unknown expression node {expr!r}")
+
+
+def literal(expr: Const, dtype: np.dtype[np.floating]) -> Any:
+    """Value of a literal: a truth value, or a number in the given type."""
+    return expr.value if isinstance(expr.value, bool) else dtype.type(expr.value)
 
 
 def fold(expr: Expr) -> Expr:

@@ -81,6 +81,10 @@ def test_contract_of_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert found["baselines"]["joint"]["mean"] > found["baselines"]["sequential"]["mean"]
     names = {path.name for path in out.iterdir()}
     assert {"config.json", "metrics.json", "report.html", "seeds"} <= names
+    stored = sorted((out / "seeds").glob("sleep-*.npz"))
+    assert [file.stem.rsplit("-", 1)[1] for file in stored] == ["3", "4"]
+    with np.load(stored[0]) as weights:
+        assert weights["w1"].shape[0] == 64 and weights["w2"].shape[1] == 10
     figures = {"accuracy.png", "comparison.png", "confusion.png", "raster.png", "spikes.png"}
     assert figures <= names
     config = json.loads((out / "config.json").read_text())
@@ -220,7 +224,7 @@ def test_disk_full(
     def fill_up(handle: int) -> None:
         nonlocal writes
         writes += 1
-        if writes == 3:  # config.json, seed 0, then no more
+        if writes == 4:  # config.json, weights and result of seed 0, then no more
             raise OSError(errno.ENOSPC, "No space left on device")
         real(handle)
 
@@ -228,7 +232,7 @@ def test_disk_full(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fill_up)
         assert "disk full while writing" in refused(capsys, *options)
-    assert len(list((out / "seeds").iterdir())) == 1
+    assert len(list((out / "seeds").glob("*.json"))) == 1
     assert main(["continual", *options]) == 0
     assert capsys.readouterr().out.count("kept from an earlier run") == 1
 

@@ -132,3 +132,26 @@ def test_normalised_gains_use_the_largest_activity_seen(digits: Dataset) -> None
     night = SpikingSleep(settings, "reference", (8, 8))
     mean = images.mean(axis=0, dtype=np.float64)
     assert night(network, 0, mean, 0, Silent()).steps == 60
+
+
+@pytest.mark.parametrize("target", ["numpy", pytest.param("cpp", marks=pytest.mark.build)])
+def test_the_whole_protocol_is_equal_on_every_backend(digits: Dataset, target: str) -> None:
+    # Training between sleeps would blow up any difference: only equal bits end in equal bits.
+    kept: dict[str, list[np.ndarray]] = {}
+    results = {}
+    for backend, options in (("reference", {}), ("brian2", {"target": target})):
+        results[backend] = run(
+            digits,
+            SETTINGS,
+            PROTOCOL,
+            4,
+            sleep_backend=backend,
+            keep=lambda network, name=backend: kept.update({name: network.model.get_weights()}),
+            **options,
+        )
+    ours, theirs = results["reference"], results["brian2"]
+    assert min(ours.sleep[0].spikes_per_layer) > 0
+    assert [s.raster for s in ours.sleep] == [s.raster for s in theirs.sleep]
+    for a, b in zip(kept["reference"], kept["brian2"], strict=True):
+        assert np.array_equal(a, b)
+    assert ours.final_accuracy == theirs.final_accuracy

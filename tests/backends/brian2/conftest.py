@@ -57,7 +57,7 @@ def tiny():
     return make
 
 
-def _everything(seed: int = 3, flags: bool = True) -> nr.Network:
+def _everything(seed: int = 3) -> nr.Network:
     """Dense, sparse, empty and tied projections; three rules; delays of 1 to 5 steps."""
     rng = np.random.default_rng(seed)
     net = nr.Network("everything", seed=seed)
@@ -74,13 +74,13 @@ def _everything(seed: int = 3, flags: bool = True) -> nr.Network:
         w_min=0.0,
         name="both",
     )
-    gentle = nr.SleepReplay(0.01, 0.005, slope=0.1) if flags else stdp
+    gentle = nr.SleepReplay(0.01, 0.005, slope=0.1)
     net.connect(inp, exc, weights=rng.random((30, 20)) * 0.3, delay=2e-3, plasticity=stdp, name="a")
     net.connect(
         inp,
         exc,
         weights=nr.fixed_probability(0.2, weight=0.2),
-        plasticity=both if flags else stdp,
+        plasticity=both,
         gain=0.7,
         name="b",
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neuro.backends.brian2 import BACKEND
-from neuro.equations.evaluation import evaluate
+from neuro.equations.evaluation import evaluator
 from neuro.equations.expression import Name, parse_expression, substitute
 from neuro.program import Array, Assign, Program, Update
 from neuro.progress import Silent
@@ -66,7 +66,7 @@ def make(precision: str) -> tuple[Program, dict[str, np.ndarray]]:
         assigns.append(Assign(f"p.{name}", substitute(tree, lambda n: Name(f"p.{n}"))))
         with np.errstate(all="ignore"):
             wide = {k: v if v.dtype.kind == "f" else v.astype(precision) for k, v in given.items()}
-            expected[name] = np.asarray(evaluate(tree, wide)).astype(precision)
+            expected[name] = np.asarray(evaluator(tree, np.dtype(precision))(wide)).astype(precision)
     # truth values and counters as targets; local names; a chain through both
     arrays["p.found"] = Array("p.found", "p", np.zeros(size, bool))
     arrays["p.count"] = Array("p.count", "p", np.full(size, 5, np.int32))

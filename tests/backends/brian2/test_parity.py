@@ -35,7 +35,7 @@ def assert_same_state(ours: State, reference: State):
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_all_features_in_pieces(program, cache, target, precision):
-    made = program(precision, flags=precision == "float64")
+    made = program(precision)
     reference = REFERENCE.compile(made)
     ours = BACKEND.compile(made, target=target, cache_dir=cache)
     for steps in (150, 1, 0, 3, 60):
