@@ -66,7 +66,8 @@ def make(precision: str) -> tuple[Program, dict[str, np.ndarray]]:
         assigns.append(Assign(f"p.{name}", substitute(tree, lambda n: Name(f"p.{n}"))))
         with np.errstate(all="ignore"):
             wide = {k: v if v.dtype.kind == "f" else v.astype(precision) for k, v in given.items()}
-            expected[name] = np.asarray(evaluator(tree, np.dtype(precision))(wide)).astype(precision)
+            value = evaluator(tree, np.dtype(precision))(wide)
+            expected[name] = np.asarray(value).astype(precision)
     # truth values and counters as targets; local names; a chain through both
     arrays["p.found"] = Array("p.found", "p", np.zeros(size, bool))
     arrays["p.count"] = Array("p.count", "p", np.full(size, 5, np.int32))
