@@ -167,7 +167,8 @@ class RunFolder:
             raise _unwritable(path, error) from error
         if weights:  # first: a seed counts as finished when its JSON is there
             packed = io.BytesIO()
-            np.savez(packed, **{f"w{i}": w for i, w in enumerate(weights, start=1)})
+            named: dict[str, Any] = {f"w{i}": w for i, w in enumerate(weights, start=1)}
+            np.savez(packed, **named)
             write_bytes(self.weights(key, seed), packed.getvalue())
         write_json(path, {"key": key, "seed": seed, "result": result})
 
