@@ -82,10 +82,13 @@ class _DenseSelection(Selection):
         if array.ndim == 0:
             return array
         side = side_of(name)
-        if side:
-            index, new = (self._index[0], 1) if side == "pre" else (self._index[1], 0)
-            return np.expand_dims(array[index], new)
-        return np.asarray((array.T if self._transposed else array)[self._index])
+        if side == "pre":
+            values = array[self._index[0]][:, None]
+        elif side == "post":
+            values = array[self._index[1]][None, :]
+        else:
+            values = (array.T if self._transposed else array)[self._index]
+        return np.asarray(values)
 
     def scatter(self, array: NDArray[Any], values: Any) -> None:
         (array.T if self._transposed else array)[self._index] = values

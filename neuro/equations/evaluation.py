@@ -17,7 +17,7 @@ from neuro.equations.expression import (
     children,
     with_children,
 )
-from neuro.equations.functions import exp
+from neuro.equations.functions import clip, exp
 
 DOUBLE: np.dtype[np.floating] = np.dtype(np.float64)
 
@@ -40,7 +40,7 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "not": np.logical_not,
     "negative": np.negative,
     "abs": np.abs,
-    "clip": np.clip,
+    "clip": clip,
     "cos": np.cos,
     "exp": exp,
     "floor": np.floor,

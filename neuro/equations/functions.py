@@ -40,9 +40,12 @@ def exp(x: Any) -> NDArray[np.floating] | np.floating:
         In the type of ``x``; infinity above 709.78, 0 below -745.13, NaN for NaN.
     """
     given = np.asarray(x)
-    wide = given.astype(np.float64)
+    wide = np.asarray(given, dtype=np.float64)
     # NaN fails both comparisons and takes the slow way as well.
-    if wide.size and not (wide.min() >= EXP_MIN and wide.max() <= EXP_MAX):
+    if wide.size and not (
+        np.minimum.reduce(wide, axis=None) >= EXP_MIN
+        and np.maximum.reduce(wide, axis=None) <= EXP_MAX
+    ):
         inside = (wide >= EXP_MIN) & (wide <= EXP_MAX)
         outside = np.where(wide > EXP_MAX, np.inf, np.where(wide < EXP_MIN, 0.0, np.nan))
         y = np.where(inside, _exp(np.where(inside, wide, 0.0)), outside)
@@ -78,3 +81,8 @@ def _exp(x: NDArray[np.float64]) -> NDArray[np.float64]:
     p *= 2.0
     p += 1.0
     return np.asarray(np.ldexp(p, k.astype(np.int32)))
+
+
+def clip(x: Any, low: Any, high: Any) -> Any:
+    """``x`` limited to ``[low, high]``; NaN for NaN. Quicker than ``numpy.clip`` for few values."""
+    return np.minimum(np.maximum(x, low), high)
