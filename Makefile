@@ -20,7 +20,7 @@ setup: $(STAMP)  ## virtual environment in .venv with all pinned dependencies
 # shim; hence --no-deps --ignore-requires-python, with its real needs listed as the extra "lava".
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt 'setuptools>=77'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	    --no-build-isolation --editable '.[lava,test,lint]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
