@@ -12,13 +12,12 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from neuro.connectors import Transpose
 from neuro.description import Parameter, whole_steps
 from neuro.engine import Backend, Engine, Recorded, State
 from neuro.errors import BackendError, CompileError, DescriptionError
 from neuro.lowering import lower
 from neuro.network import Network, Population, Projection
-from neuro.program import IntArray, Program, Sparse
+from neuro.program import Arrive, IntArray, Program, Sparse
 from neuro.progress import Bar, Progress, Silent
 
 GROUP = "neuro.backends"
@@ -207,15 +206,38 @@ class Simulation:
 
     # --- weights ---
 
-    def weights(self, projection: Projection | str) -> NDArray[Any] | scipy.sparse.csr_array:
-        """Current weights ``[pre, post]``: an array, or a sparse array for sparse connectivity."""
+    def weights(
+        self, projection: Projection | str, *, sparse: bool = False
+    ) -> NDArray[Any] | scipy.sparse.csr_array:
+        """Current weights ``[pre, post]``.
+
+        Parameters
+        ----------
+        projection : Projection or str
+            A tied projection gives the shared matrix its own way round.
+        sparse : bool
+            True: a scipy.sparse array of the synapses that exist (of a dense projection: all).
+
+        Returns
+        -------
+        ndarray or csr_array
+            The array has 0 where there is no synapse.
+        """
         self._check_open()
-        name = self._projection(projection)
-        values = self._engine.read(f"{name}.w")
-        c = self._program.connectivity[name]
+        owner, turned = self._owner(projection)
+        values = self._engine.read(f"{owner}.w")
+        c = self._program.connectivity[owner]
+        shape = (c.n_pre, c.n_post)
         if isinstance(c, Sparse):
-            return scipy.sparse.csr_array((values, c.targets, c.row_start), (c.n_pre, c.n_post))
-        return values
+            matrix = scipy.sparse.csr_array((values, c.targets, c.row_start), shape)
+            matrix = matrix.T.tocsr() if turned else matrix
+            return matrix if sparse else matrix.toarray()
+        values = np.ascontiguousarray(values.T) if turned else values
+        if not sparse:
+            return values
+        rows = np.arange(values.shape[0] + 1) * values.shape[1]
+        columns = np.tile(np.arange(values.shape[1]), values.shape[0])
+        return scipy.sparse.csr_array((values.reshape(-1), columns, rows), values.shape)
 
     def set_weights(self, projection: Projection | str, weights: Any) -> None:
         """Replace the weights of a projection.
@@ -224,7 +246,7 @@ class Simulation:
         ----------
         projection : Projection or str
         weights : array ``[pre, post]`` or scipy.sparse
-            For a sparse projection: only existing synapses may differ from zero.
+            Where there is no synapse it must be zero.
 
         Raises
         ------
@@ -232,17 +254,18 @@ class Simulation:
             Other shape, NaN, or a weight where there is no synapse.
         """
         self._check_open()
-        name = self._projection(projection)
-        c = self._program.connectivity[name]
+        owner, turned = self._owner(projection)
+        name = projection if isinstance(projection, str) else projection.name
+        c = self._program.connectivity[owner]
         where = f"set_weights of {name!r}"
         given = np.asarray(weights.toarray() if hasattr(weights, "toarray") else weights)
-        if given.shape != (c.n_pre, c.n_post):
-            turned = " (it looks transposed)" if given.shape == (c.n_post, c.n_pre) else ""
+        expected = (c.n_post, c.n_pre) if turned else (c.n_pre, c.n_post)
+        if given.shape != expected:
+            hint = " (it looks transposed)" if given.shape == expected[::-1] else ""
             raise DescriptionError(
-                f"{where}: shape {given.shape}; expected [pre, post] ="
-                f" ({c.n_pre}, {c.n_post}){turned}"
+                f"{where}: shape {given.shape}; expected [pre, post] = {expected}{hint}"
             )
-        values = np.asarray(given, self._program.dtype)
+        values = np.asarray(given.T if turned else given, self._program.dtype)
         if not np.all(np.isfinite(values)):
             raise DescriptionError(f"{where}: NaN or infinite weights; all must be finite")
         if isinstance(c, Sparse):
@@ -251,18 +274,16 @@ class Simulation:
             if np.count_nonzero(values) != np.count_nonzero(chosen):
                 raise DescriptionError(f"{where}: a weight where there is no synapse; connect it")
             values = chosen
-        self._engine.write(f"{name}.w", values)
+        self._engine.write(f"{owner}.w", values)
 
-    def _projection(self, projection: Projection | str) -> str:
+    def _owner(self, projection: Projection | str) -> tuple[str, bool]:
+        """The projection that owns the synapses, and whether they are used transposed."""
         name = projection if isinstance(projection, str) else projection.name
-        if isinstance(projection, Projection) and isinstance(projection.connector, Transpose):
-            name = projection.connector.projection
-        if name not in self._program.connectivity:
-            known = ", ".join(self._program.connectivity) or "none"
-            raise DescriptionError(
-                f"no projection {name!r} with weights of its own; it has {known}"
-            )
-        return name
+        arrivals = {s.projection: s for s in self._program.steps if isinstance(s, Arrive)}
+        if name not in arrivals:
+            known = ", ".join(arrivals) or "none"
+            raise DescriptionError(f"no projection {name!r} in this simulation; it has {known}")
+        return arrivals[name].synapses, arrivals[name].transposed
 
     # --- state ---
 

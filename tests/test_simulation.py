@@ -253,11 +253,14 @@ def test_float32_stays_float32():
 def test_weights_in_and_out():
     net = network_with_everything()
     with nr.compile(net) as sim:
-        w = sim.weights("src_hid")
+        w = sim.weights("src_hid", sparse=True)
         assert isinstance(w, scipy.sparse.csr_array)
+        assert 0 < w.nnz < 20 * 15
         doubled = w * 2
         sim.set_weights("src_hid", doubled)
-        assert np.array_equal(sim.weights("src_hid").toarray(), doubled.toarray())
+        assert np.array_equal(sim.weights("src_hid"), doubled.toarray())
+        sim.set_weights("src_hid", sim.weights("src_hid") * 2)
+        assert np.array_equal(sim.weights("src_hid"), w.toarray() * 4)
         with pytest.raises(nr.DescriptionError, match="no synapse"):
             sim.set_weights("src_hid", np.ones((20, 15)))
         with pytest.raises(nr.DescriptionError, match="transposed"):
@@ -266,7 +269,11 @@ def test_weights_in_and_out():
             sim.set_weights("hid_out", np.full((15, 6), np.nan))
         with pytest.raises(nr.DescriptionError, match="no projection 'x'"):
             sim.weights("x")
-        assert np.array_equal(sim.weights("hid_out"), sim.weights(net.projections["back"]))
+        shared = np.arange(90.0).reshape(6, 15)
+        sim.set_weights("back", shared)  # the tied projection sees the matrix its own way round
+        assert np.array_equal(sim.weights("hid_out"), shared.T)
+        assert np.array_equal(sim.weights(net.projections["back"]), shared)
+        assert np.array_equal(sim.weights("back", sparse=True).toarray(), shared)
 
 
 def test_set_weights_acts():
