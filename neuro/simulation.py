@@ -225,7 +225,7 @@ class Simulation:
         """
         self._check_open()
         owner, turned = self._owner(projection)
-        values = self._engine.read(f"{owner}.w")
+        values: NDArray[Any] = self._engine.read(f"{owner}.w")
         c = self._program.connectivity[owner]
         shape = (c.n_pre, c.n_post)
         if isinstance(c, Sparse):
