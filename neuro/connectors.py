@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -49,7 +49,7 @@ class Normal(Described):
 Weight = Union[float, Uniform, Normal]
 
 
-class Connector(Described):
+class Connector(Described, ABC):
     """Base of all connectors."""
 
     def check(self, n_pre: int, n_post: int, where: str) -> None:

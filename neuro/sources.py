@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from neuro.random import stream
 BLOCK = 256
 
 
-class Source(Described):
+class Source(Described, ABC):
     """Base of all sources; what a network calls when it meets one."""
 
     @abstractmethod
@@ -29,7 +29,7 @@ class Source(Described):
         """The spikes as data, for time steps of dt seconds."""
 
 
-class Bernoulli:
+class Bernoulli(ABC):
     """Independent spikes with given probabilities per step, drawn in blocks of steps.
 
     The numbers of a block depend only on seed, name and block, so any stretch of time can be
@@ -40,12 +40,12 @@ class Bernoulli:
         self.seed, self.name, self.size = seed, name, size
         self._cached: tuple[int, NDArray[np.bool_]] | None = None
 
+    @abstractmethod
     def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
         """Probability of a spike, broadcastable to ``[BLOCK, size]``, from step ``first`` on.
 
         May draw from the generator (before the spikes do).
         """
-        raise NotImplementedError
 
     def _block(self, index: int) -> NDArray[np.bool_]:
         if self._cached is None or self._cached[0] != index:
