@@ -30,8 +30,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 demo: setup  ## learn digits awake, sleep in spikes, remember: about a minute
 	$(BIN)/neuro continual --dataset digits --sleep brian2 --out $(DEMO_OUT)
 
-test: setup  ## linters, types and the fast tests
-	$(BIN)/ruff check $(RUFF) .
+test: lint  ## linters, types and the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: setup  ## the slow tests as well

@@ -94,6 +94,7 @@ def bench(
 
 def _print(results: list[dict[str, Any]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table()
@@ -102,7 +103,7 @@ def _print(results: list[dict[str, Any]]) -> None:
     for result in results:
         table.add_row(
             *(
-                f"{value:.4g}" if isinstance(value, float) else str(value)
+                f"{value:.4g}" if isinstance(value, float) else escape(str(value))
                 for value in (result[name] for name in FIELDS)
             )
         )
