@@ -32,6 +32,7 @@ from neuro.sources import Poisson, PoissonImages, SpikeTimes, WindowedPoisson
 
 if TYPE_CHECKING:
     from neuro import backends, datasets
+    from neuro.exchange import load, save
     from neuro.lowering import lower
     from neuro.simulation import Recording, Simulation, compile
 
@@ -68,8 +69,10 @@ __all__ = [
     "fixed_probability",
     "from_array",
     "from_sparse",
+    "load",
     "lower",
     "one_to_one",
+    "save",
     "transpose_of",
 ]
 
@@ -78,7 +81,9 @@ _LAZY = {
     "Recording": "neuro.simulation",
     "Simulation": "neuro.simulation",
     "compile": "neuro.simulation",
+    "load": "neuro.exchange",
     "lower": "neuro.lowering",
+    "save": "neuro.exchange",
 }
 
 

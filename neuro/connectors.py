@@ -169,6 +169,10 @@ class Transpose(Connector):
         raise AssertionError("a transposed projection has no weights of its own")
 
 
+#: The connectors that the functions below make.
+KINDS: tuple[type[Connector], ...] = (_AllToAll, _Array, _Sparse, _FixedProbability, _OneToOne)
+
+
 # --- what users call ---------------------------------------------------------------------------
 
 

@@ -96,11 +96,13 @@ class NeuronModel(Described):
             d.name: dimension_of(d.unit, f"d{d.name}/dt of {name}") for d in self._derivatives
         }
         self.parameters: dict[str, Value] = {}
+        self.units: dict[str, str] = {}
         self._parameter_units: dict[str, Dimension] = {}
         for key, given in (parameters or {}).items():
             value, unit = given if isinstance(given, tuple) else (given, "1")
             where = f"{key} of {name}"
             self.parameters[check_name(key, where)] = Parameter(unit).read(value, where)
+            self.units[key] = unit
             self._parameter_units[key] = dimension_of(unit, where)
         self.initial = {
             key: self._read_initial(key, value) for key, value in (initial or {}).items()
