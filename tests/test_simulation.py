@@ -95,6 +95,14 @@ def test_refractory_period_is_the_shortest_interval():
         assert np.all(np.diff(steps) == interval)
 
 
+def test_refractory_units_do_not_spike_even_above_threshold():
+    net = nr.Network()
+    net.population("out", nr.LIF(tau_m=1.0, v_init=3.0, v_reset=2.0, t_ref=4e-3), 1)
+    net.record("out")
+    with nr.compile(net) as sim:
+        assert sim.run(0.01, progress=False).spikes("out")[0].tolist() == [0, 4, 8]
+
+
 def test_refractory_period_per_unit():
     net = nr.Network()
     src = net.population("src", nr.SpikeTimes(np.arange(60), np.zeros(60, int)), 1)

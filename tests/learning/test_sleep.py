@@ -70,11 +70,11 @@ def test_equals_the_cascade_with_each_layer_shifted_by_its_depth(gain):
     assert result.rates_per_layer[1] == pytest.approx(len(spikes[0]) / 20 / 600)
 
 
-def test_current_gain_and_thresholds_scale_together_bit_for_bit():
-    one = sleep(weights(), mean_image(), CONFIG, seed=1)
-    doubled = replace(
-        CONFIG, gain_scale=2.0, thresholds=tuple(2 * t for t in CONFIG.thresholds)
-    )
+@pytest.mark.parametrize("spikes_go_down", [False, True])
+def test_current_gain_and_thresholds_scale_together_bit_for_bit(spikes_go_down):
+    base = replace(CONFIG, feedback_spikes=spikes_go_down, feedback_gain=0.4)
+    one = sleep(weights(), mean_image(), base, seed=1)
+    doubled = replace(base, gain_scale=2.0, thresholds=tuple(2 * t for t in base.thresholds))
     two = sleep(weights(), mean_image(), doubled, seed=1)
     assert one.spikes_per_layer == two.spikes_per_layer
     assert all(np.array_equal(a, b) for a, b in zip(one.weights, two.weights, strict=True))
