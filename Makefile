@@ -47,7 +47,7 @@ lint: setup  ## ruff and mypy
 bench: setup  ## benchmarks, each a ratio measured in one run
 	$(BIN)/neuro bench --json results/bench.json
 
-results: setup  ## every figure of docs/results.md (long: about an hour)
+results: setup  ## every figure of docs/results.md (about ten minutes)
 	sh docs/results.sh $(BIN)/neuro
 
 clean:  ## remove the environment and caches
