@@ -45,7 +45,7 @@ lint: setup  ## ruff and mypy
 	cp setup.cfg build/typing/ && cd build/typing && $(CURDIR)/$(BIN)/mypy -p neuro
 
 bench: setup  ## benchmarks, each a ratio measured in one run
-	$(BIN)/neuro bench --json results/bench.json
+	mkdir -p results && $(BIN)/neuro bench --json results/bench.json
 
 results: setup  ## every figure of docs/results.md (about ten minutes)
 	sh docs/results.sh $(BIN)/neuro
