@@ -105,3 +105,14 @@ def test_progress_counts_every_step(tiny, cache, target):
     engine.run(500, meter)
     engine.run(1, meter)
     assert meter.done == 501
+
+
+@pytest.mark.build
+def test_ten_thousand_steps(program, cache):
+    made = program()
+    expected = REFERENCE.compile(made)
+    ours = BACKEND.compile(made, target="cpp", cache_dir=cache)
+    record = expected.run(10_000, Silent())
+    assert_same_record(ours.run(10_000, Silent()), record)
+    assert_same_state(ours.state(), expected.state())
+    assert record.spikes["exc"][0][-1] > 9_900  # still active, so still compared
