@@ -1,8 +1,10 @@
 """The sleep network on the reference backend beside a dense NumPy loop.
 
-784-1200-1200-10, the network of Tadros et al. 2022, about as active as theirs: 14 input spikes and
-0.1 to 0.2 hidden ones in a step. The peer is a direct transcription of the algorithm: currents by
-matrix products, weight changes only at the units that spiked. Both use one core.
+784-1200-1200-10, the network of Tadros et al. 2022: 14 input spikes and about 0.25 hidden ones in a
+step (theirs falls from about 0.9 to a mean of 0.1 in the first hidden layer). The peer is a direct
+transcription of the algorithm: currents by matrix products, weight changes only at the units that
+spiked. Both have one core: the reference is single-threaded, a BLAS with two threads makes the
+peer up to twice as fast (docs/results.md has that figure, and the one at higher activity).
 
 Run ``python -m neuro.benchmarks.sleep_reference``.
 """
@@ -58,7 +60,7 @@ def case(repeats: int = 5, steps: int = 4000, dense_steps: int = 1000) -> dict[s
                 ours.append(steps / (time.perf_counter() - start))
     ratio = statistics.median(ours) / statistics.median(theirs)
     return {
-        "case": "sleep 784-1200-1200-10 on reference",
+        "case": "sleep 784-1200-1200-10 on reference, one core each",
         "peer": "dense NumPy loop",
         "ours": statistics.median(ours),
         "theirs": statistics.median(theirs),

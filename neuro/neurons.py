@@ -141,10 +141,6 @@ class NeuronModel(Described):
         """Parsed ``threshold``; None for a model that never spikes."""
         return self._threshold
 
-    def dimension_of_variable(self, name: str) -> Dimension:
-        """Dimension of a state variable."""
-        return self._variables[name]
-
     # --- checks ---
 
     def _read_initial(self, key: str, value: Any) -> Value:

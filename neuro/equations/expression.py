@@ -74,7 +74,6 @@ FUNCTIONS: Mapping[str, int] = {
     "where": 3,
 }
 
-ARITHMETIC = frozenset({"+", "-", "*", "/", "**", "%"})
 COMPARISON = frozenset({"<", "<=", ">", ">=", "==", "!="})
 LOGIC = frozenset({"and", "or"})
 

@@ -170,7 +170,7 @@ def search(
     """
     import optuna
 
-    study = _open_study(study_file, sampler_seed, len(seeds))
+    study = _open_study(study_file, sampler_seed)
     identity = key_of({**about, "base": space.base.to_json(), "seeds": list(seeds)})
     if study.user_attrs.setdefault("search", identity) != identity:
         raise JobError(
@@ -220,7 +220,7 @@ def _best(study: optuna.Study) -> optuna.trial.FrozenTrial | None:
     return max(whole, key=lambda t: t.value or 0.0) if whole else None
 
 
-def _open_study(path: Path, seed: int, n_seeds: int) -> optuna.Study:
+def _open_study(path: Path, seed: int) -> optuna.Study:
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
