@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.connectivity import Connectivity, Dense, Sparse
 from neuro.description import Described, Parameter, Value
 from neuro.errors import DescriptionError
-from neuro.program import Connectivity, Dense, Sparse
 
 if TYPE_CHECKING:
     import scipy.sparse

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.program import IntArray, Program
+from neuro.connectivity import IntArray
+from neuro.program import Program
 from neuro.progress import Progress
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.connectivity import Connectivity
 from neuro.connectors import Transpose
 from neuro.description import Parameter, Value, whole_steps
 from neuro.equations.evaluation import fold
@@ -26,7 +27,6 @@ from neuro.program import (
     Array,
     Arrive,
     Assign,
-    Connectivity,
     EventSource,
     Plasticity,
     Program,

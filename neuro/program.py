@@ -10,7 +10,8 @@ begins with ``_`` is local to one step. Every array has a *domain*:
 domain               one value per
 ===================  ==============================================================
 name of a population unit of that population
-name of a projection synapse (dense: ``[pre, post]``; sparse: CSR order, one axis)
+name of a projection synapse (dense: ``[pre, post]``; sparse: CSR order, one axis;
+                     the weights of a convolution: its kernel)
 ``""``               network (a scalar that may change between runs)
 ===================  ==============================================================
 
@@ -31,10 +32,8 @@ from typing import Protocol, Union, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.connectivity import Connectivity, IntArray
 from neuro.equations.expression import Expr, names, to_text
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,37 +89,6 @@ class Assign:
         return f"{self.target} = {to_text(self.expression)}"
 
 
-@dataclass(frozen=True)
-class Dense:
-    """All-to-all connectivity: the weight array has shape ``[n_pre, n_post]``."""
-
-    n_pre: int
-    n_post: int
-
-    @property
-    def count(self) -> int:
-        """Number of synapses."""
-        return self.n_pre * self.n_post
-
-
-@dataclass(frozen=True, eq=False)
-class Sparse:
-    """Connectivity in compressed rows: row = presynaptic unit, ascending targets within a row."""
-
-    n_pre: int
-    n_post: int
-    row_start: IntArray
-    targets: IntArray
-
-    @property
-    def count(self) -> int:
-        """Number of synapses."""
-        return len(self.targets)
-
-
-Connectivity = Union[Dense, Sparse]
-
-
 @runtime_checkable
 class EventSource(Protocol):
     """A population without inputs: its spikes are data, the same on every backend."""
@@ -134,10 +102,17 @@ class EventSource(Protocol):
 class Arrive:
     """Spikes emitted ``delay`` steps ago reach their synapses (normative step 1).
 
-    ``into[post] = sum of weights[pre, post]`` over the pre units that spiked at step
+    ``into[post] = sum of weights[pre, post] * factors`` over the pre units that spiked at step
     ``k - delay``, added in order of ascending pre; zero where none arrives. With ``transposed``
     the weights (and connectivity) of ``synapses`` are read the other way round: the projection
     runs from that projection's target back to its source (tied feedback weights).
+
+    ``delays``, when not None, names an int array with the delay of every synapse in steps (the
+    connectivity is then sparse); ``delay`` is the longest. What arrives in one step is added in
+    order of emission, oldest first, then of ascending pre.
+
+    ``factors`` are multiplied with the weight one after the other, ``(w * f1) * f2``: per source
+    unit (``"exc.payload_1@pre"``: graded events, short-term plasticity) or per synapse (no side).
     """
 
     projection: str
@@ -148,11 +123,14 @@ class Arrive:
     weights: str
     into: str
     transposed: bool = False
+    delays: str | None = None
+    factors: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
         """Arrays read."""
-        return (self.weights,)
+        delays = (self.delays,) if self.delays else ()
+        return (self.weights, *delays, *(array_of(f) for f in self.factors))
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -225,21 +203,31 @@ class Reset:
 
 @dataclass(frozen=True)
 class Plasticity:
-    """A learning rule at one projection (5): trace decay, then arrivals, then post spikes.
+    """A learning rule at one projection (5): decay, arrivals, post spikes, then every so often.
 
-    Names say which side they are on: ``"con.x@pre"`` is the trace ``con.x`` indexed by the
-    source unit, ``"exc.v@post"`` a variable of the target unit; a name without side is synaptic
-    (indexed by the synapse) or a scalar. Targets are written the same way.
+    Names say which side they are on: ``"con.x@pre"`` is the array ``con.x`` indexed by the
+    source unit, ``"exc.v@post"`` one indexed by the target unit, ``"reward.r@shared"`` the one
+    value of an array of a population of size 1; a name without side is synaptic (indexed by the
+    synapse) or a scalar. Targets are written the same way. A sided array may belong to any
+    population of the same size (a third factor).
 
-    ``decay`` runs for all units of a trace. ``on_pre`` runs for the source units whose spikes
-    arrive in this step, ``on_post`` for the target units that spiked in this step; in both, an
-    assignment to a trace runs once per unit, one to a synaptic array once per synapse of those
-    units, in the order written. Arrivals come first.
+    ``decay`` runs in each step for all units of a trace, and all synapses of a synaptic array.
+    ``on_pre`` runs for the source units whose spikes arrive in this step, ``on_post`` for the
+    target units that spiked in this step; in both, an assignment to a trace runs once per unit,
+    one to a synaptic array once per synapse of those units, in the order written. Arrivals come
+    first. ``on_step`` runs last, for all units and synapses, in the steps k in which ``k + 1`` is
+    a multiple of ``every``.
 
     ``pre_flag`` (``post_flag``), when not None, names a bool array that is true, during this
     step's plasticity, for source units whose spikes arrive (target units that spiked).
     With ``transposed`` the synapses belong to a projection that runs the other way (tied
     weights); sides still mean the source and target of *this* projection.
+
+    ``delays`` is as in :class:`Arrive`: arrivals are then those of single synapses, and what
+    would be per source unit (pre traces, ``pre_flag``) has one value per synapse.
+
+    A rule of ``short_term`` plasticity stands before its projection's :class:`Arrive` instead
+    (1) and has only ``decay`` and ``on_pre``: it prepares a factor of the arrival.
     """
 
     projection: str
@@ -250,20 +238,25 @@ class Plasticity:
     decay: tuple[Assign, ...]
     on_pre: tuple[Assign, ...]
     on_post: tuple[Assign, ...]
+    on_step: tuple[Assign, ...] = ()
+    every: int = 1
     pre_flag: str | None = None
     post_flag: str | None = None
     transposed: bool = False
+    delays: str | None = None
+    short_term: bool = False
 
     @property
     def reads(self) -> tuple[str, ...]:
         """Arrays read."""
-        reads = _reads(self.decay + self.on_pre + self.on_post)
-        return tuple(dict.fromkeys(array_of(n) for n in reads))
+        reads = _reads(self.decay + self.on_pre + self.on_post + self.on_step)
+        delays = (self.delays,) if self.delays else ()
+        return tuple(dict.fromkeys([*(array_of(n) for n in reads), *delays]))
 
     @property
     def writes(self) -> tuple[str, ...]:
         """Arrays written."""
-        writes = _writes(self.decay + self.on_pre + self.on_post)
+        writes = _writes(self.decay + self.on_pre + self.on_post + self.on_step)
         return tuple(dict.fromkeys(array_of(n) for n in writes))
 
 
@@ -273,7 +266,7 @@ def array_of(name: str) -> str:
 
 
 def side_of(name: str) -> str:
-    """Side of a name in a plasticity step: ``"pre"``, ``"post"`` or ``""``."""
+    """Side of a name in a plasticity step: ``"pre"``, ``"post"``, ``"shared"`` or ``""``."""
     return name.partition("@")[2]
 
 
@@ -381,9 +374,10 @@ def _step_text(step: Step) -> str:
     match step:
         case Arrive():
             turn = " (transposed)" if step.transposed else ""
+            factors = "".join(f" * {f}" for f in step.factors)
             return (
-                f"arrive {step.projection}: {step.into} = sum of {step.weights}{turn} over spikes"
-                f" of {step.source} {step.delay} step(s) ago -> {step.target}"
+                f"arrive {step.projection}: {step.into} = sum of {step.weights}{turn}{factors}"
+                f" over spikes of {step.source} {_delay_text(step)} ago -> {step.target}"
             )
         case Update() | Reset():
             head = f"{type(step).__name__.lower()} {step.population}:"
@@ -393,14 +387,20 @@ def _step_text(step: Step) -> str:
         case Plasticity():
             turn = f", on {step.synapses} transposed" if step.transposed else ""
             flags = ", ".join(f for f in (step.pre_flag, step.post_flag) if f)
+            head = "short-term plasticity" if step.short_term else "plasticity"
             lines = [
-                f"plasticity {step.projection} ({step.source} -> {step.target}, delay {step.delay}"
-                f"{turn}{f'; flags {flags}' if flags else ''}):"
+                f"{head} {step.projection} ({step.source} -> {step.target}, delay"
+                f" {_delay_text(step)}{turn}{f'; flags {flags}' if flags else ''}):"
             ]
             for title, assigns in (
                 ("decay", step.decay),
                 ("on arrival", step.on_pre),
                 ("on spike", step.on_post),
+                (f"every {step.every} step(s)", step.on_step),
             ):
                 lines += [f"  {title}: {assign}" for assign in assigns]
             return "\n".join(lines)
+
+
+def _delay_text(step: Arrive | Plasticity) -> str:
+    return f"{step.delay} step(s)" if step.delays is None else f"{step.delays} steps"

@@ -12,12 +12,13 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from neuro.connectivity import IntArray, Sparse
 from neuro.description import Parameter, whole_steps
 from neuro.engine import Backend, Engine, Recorded, State
 from neuro.errors import BackendError, CompileError, DescriptionError
 from neuro.lowering import lower
 from neuro.network import Network, Population, Projection
-from neuro.program import Arrive, IntArray, Program, Sparse
+from neuro.program import Arrive, Program
 from neuro.progress import Bar, Progress, Silent
 
 GROUP = "neuro.backends"

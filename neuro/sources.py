@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neuro.connectivity import IntArray
 from neuro.description import Described, Parameter, Value, whole_steps
 from neuro.errors import CompileError, DescriptionError
-from neuro.program import EventSource, IntArray
+from neuro.program import EventSource
 from neuro.random import stream
 
 #: Steps drawn from one random stream at a time.

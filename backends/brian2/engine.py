@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from neuro.backends.brian2.blueprint import Blueprint
 from neuro.backends.brian2.piece import Events, Outcome, Piece, Runner
+from neuro.connectivity import IntArray
 from neuro.engine import Engine, Recorded, State
 from neuro.errors import BackendError
-from neuro.program import IntArray, Record
+from neuro.program import Record
 from neuro.progress import Progress
 
 #: Bytes of traces, and units times steps of sources, that one piece may hold.

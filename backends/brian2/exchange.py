@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from neuro.backends.brian2.blueprint import Blueprint
 from neuro.backends.brian2.piece import Events, Outcome, Piece
+from neuro.connectivity import Sparse
 from neuro.errors import BackendError
-from neuro.program import Sparse
 
 INPUT, OUTPUT = "input.bin", "output.bin"
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from neuro.backends.brian2.blueprint import SCHEDULE, Blueprint, Group, Routine, Synapses
 from neuro.backends.brian2.functions import functions
-from neuro.program import Connectivity, Dense
+from neuro.connectivity import Connectivity, Dense
 
 _TYPES = {"float": "1", "int": "integer", "bool": "boolean"}
 

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.program import IntArray
+from neuro.connectivity import IntArray
 from neuro.progress import Progress
 
 Events = tuple[IntArray, IntArray]

@@ -21,7 +21,7 @@ from neuro.backends.brian2.blueprint import Blueprint, Group, Synapses
 from neuro.backends.brian2.exchange import INPUT, OUTPUT
 from neuro.backends.brian2.model import Model, build
 from neuro.backends.brian2.sandbox import sandbox
-from neuro.program import Dense
+from neuro.connectivity import Dense
 
 HEADER = "neuro_io.h"
 

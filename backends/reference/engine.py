@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from neuro.backends.reference.synapses import Selection, Synapses, synapses
 from neuro.backends.reference.tape import Tape
+from neuro.connectivity import IntArray
 from neuro.engine import Engine, Recorded, State
 from neuro.equations.evaluation import evaluator
 from neuro.equations.expression import names
 from neuro.program import (
     Arrive,
     Assign,
-    IntArray,
     Plasticity,
     Program,
     Reset,

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.program import Connectivity, Dense, IntArray, Sparse, side_of
+from neuro.connectivity import Connectivity, Dense, IntArray, Sparse
+from neuro.program import side_of
 
 Arrays = Mapping[str, NDArray[Any]]
 

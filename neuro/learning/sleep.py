@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neuro.connectivity import IntArray
 from neuro.connectors import transpose_of
 from neuro.errors import DescriptionError
 from neuro.network import Network
 from neuro.neurons import LIF
 from neuro.plasticity import SleepReplay
-from neuro.program import IntArray
 from neuro.progress import Progress
 from neuro.simulation import compile
 from neuro.sources import Source, WindowedPoisson
