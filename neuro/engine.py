@@ -88,6 +88,13 @@ class Backend(Protocol):
         """``True``, or one sentence: what is missing and how to mend it. Must be quick."""
         ...
 
+    def lacks(self, **options: Any) -> Mapping[str, str]:
+        """Features that it cannot run with these options, each with the reason.
+
+        The features are those of :data:`neuro.capabilities.FEATURES`.
+        """
+        ...
+
     def compile(self, program: Program, **options: Any) -> Engine:
         """Make an engine. Unknown options raise :class:`neuro.errors.CompileError`."""
         ...

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from neuro.capabilities import check
 from neuro.connectivity import IntArray, Sparse
 from neuro.description import Parameter, whole_steps
 from neuro.engine import Backend, Engine, Recorded, State
@@ -104,6 +105,7 @@ def compile(
         raise DescriptionError(f"compile: {network!r} is not a Network")
     found = find_backend(backend)
     program = lower(network, dt, precision)
+    check(program, found, options)
     return Simulation(program, found.compile(program, **options))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ class Brian2Backend:
         if importlib.util.find_spec("brian2") is None:
             return "Brian2 is not installed; run: pip install brian2"
         return True
+
+    def lacks(self, **options: Any) -> Mapping[str, str]:
+        """What Brian2 cannot do."""
+        return {"batch": "Brian2 runs one input at a time; use backend='torch'"}
 
     def compile(self, program: Program, **options: Any) -> Any:
         """Make an engine; nothing is compiled before the first run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from neuro.errors import CompileError
@@ -16,6 +17,10 @@ class ReferenceBackend:
     def available(self) -> bool | str:
         """Always: it needs only NumPy."""
         return True
+
+    def lacks(self, **options: Any) -> Mapping[str, str]:
+        """One input at a time; everything else it can."""
+        return {"batch": "the oracle runs one input at a time; use backend='torch'"}
 
     def compile(self, program: Program, **options: Any) -> Any:
         """Make an engine; there are no options."""
