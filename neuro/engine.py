@@ -45,15 +45,34 @@ class Recorded:
     """What one call of :meth:`Engine.run` recorded.
 
     ``spikes[population]`` holds (steps, units), absolute step numbers, sorted by step, then
-    unit. ``traces[i]``, i the index into ``program.records``, has shape ``[steps, units]``.
+    unit. ``traces[i]``, i the index into ``program.records``, has shape ``[steps, units]``: a row
+    of every step, whatever ``every`` of the record says.
+
+    Of an engine that runs ``batch`` items at once, ``spikes[population]`` holds (steps, units,
+    items), sorted by item, then step, then unit, and ``traces[i]`` has shape
+    ``[items, steps, units]``.
     """
 
-    spikes: Mapping[str, tuple[IntArray, IntArray]]
+    spikes: Mapping[str, tuple[IntArray, ...]]
     traces: Mapping[int, NDArray[np.generic]] = field(default_factory=dict)
+    batch: int | None = None
 
 
 class Engine(ABC):
-    """A compiled program with its state. Constructed by :meth:`Backend.compile`."""
+    """A compiled program with its state. Constructed by :meth:`Backend.compile`.
+
+    Attributes
+    ----------
+    ahead : int
+        Steps that the caller is going to run in all, of which the next call of :meth:`run` is a
+        part; 0 when that is not known. For planning only.
+    batch : int, optional
+        Items that run at once. Arrays of a state, and what :meth:`read` gives, may then have an
+        item axis in front.
+    """
+
+    ahead: int = 0
+    batch: int | None = None
 
     @abstractmethod
     def run(self, steps: int, progress: Progress) -> Recorded:

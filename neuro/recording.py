@@ -1,0 +1,602 @@
+"""What a run recorded: spikes and traces by name, from memory or from a folder."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.connectivity import IntArray
+from neuro.description import Parameter, whole_steps
+from neuro.engine import Recorded
+from neuro.errors import DescriptionError
+from neuro.network import Population, Projection
+from neuro.notebook import table
+from neuro.program import Program, Record
+
+if TYPE_CHECKING:
+    import neo
+    import pandas as pd
+    import xarray as xr
+
+    from neuro.plotting.recording import RecordingPlots
+
+SPIKES = "spikes"
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """One recorded thing.
+
+    Attributes
+    ----------
+    owner, variable : str
+        Population or projection, and ``"spikes"`` or a variable of it.
+    width : int
+        How many units (synapses) were recorded.
+    units : array of int, optional
+        Which ones; None: all, 0 to width - 1.
+    every : int
+        Steps from one row to the next.
+    axis : str
+        What a column is: ``"unit"`` or ``"synapse"``.
+    unit : str
+        SI unit of the values; empty where the description says none.
+    dtype : str
+        NumPy type of the values.
+    """
+
+    owner: str
+    variable: str
+    width: int
+    units: IntArray | None = None
+    every: int = 1
+    axis: str = "unit"
+    unit: str = ""
+    dtype: str = "int64"
+
+    @property
+    def name(self) -> str:
+        """Qualified name, ``owner.variable``."""
+        return f"{self.owner}.{self.variable}"
+
+    @property
+    def indices(self) -> IntArray:
+        """Index of the unit (synapse) in each column."""
+        return np.arange(self.width) if self.units is None else self.units
+
+    def columns(self, units: IntArray) -> IntArray:
+        """Column of each unit."""
+        if self.units is None:
+            return units
+        order = np.argsort(self.units)
+        return order[np.searchsorted(self.units[order], units)]
+
+    def steps(self, start: int, stop: int) -> IntArray:
+        """The steps ``start <= k < stop`` whose values are kept."""
+        return np.arange(start + -(start + 1) % self.every, stop, self.every)
+
+    def rows(self, start: int, stop: int, first: int = 0) -> slice:
+        """Rows of the steps ``start <= k < stop`` among the kept ones from step first on."""
+        before = first // self.every
+        return slice(start // self.every - before, stop // self.every - before)
+
+
+def tracks(program: Program) -> tuple[Track, ...]:
+    """What a program records; traces in the order of ``program.records``, spikes among them."""
+    return tuple(_track(program, record) for record in program.records)
+
+
+def _track(program: Program, record: Record) -> Track:
+    if record.variable == SPIKES:
+        size = program.sizes[record.owner]
+        return Track(record.owner, SPIKES, _width(record, size), record.units)
+    array = program.arrays[record.array]
+    return Track(
+        record.owner,
+        record.variable,
+        _width(record, array.initial.size),
+        record.units,
+        record.every,
+        "unit" if array.domain in program.sizes else "synapse",
+        array.unit,
+        array.initial.dtype.str,
+    )
+
+
+def _width(record: Record, size: int) -> int:
+    return size if record.units is None else len(record.units)
+
+
+@dataclass(frozen=True, eq=False)
+class Heading:
+    """What is known of a recording before its data are read.
+
+    Attributes
+    ----------
+    name : str
+        Of the network.
+    dt : float
+        Time step in seconds.
+    start, stop : int
+        First step, and the one after the last.
+    tracks : tuple
+        What was recorded.
+    batch : int, optional
+        Number of items of a batched run.
+    planned : int, optional
+        Where the run would have stopped, had it not been cut off.
+    """
+
+    name: str
+    dt: float
+    start: int
+    stop: int
+    tracks: tuple[Track, ...]
+    batch: int | None = None
+    planned: int | None = None
+
+
+class Store(Protocol):
+    """Where the data of a recording are. Windows of steps lie within the recording."""
+
+    def windows(self) -> Sequence[tuple[int, int]]:
+        """Stretches of steps, in order, that fit into memory one at a time."""
+        ...
+
+    def spikes(self, population: str, start: int, stop: int) -> tuple[IntArray, ...]:
+        """Spikes of steps ``start <= k < stop`` as in :class:`neuro.engine.Recorded`."""
+        ...
+
+    def count(self, population: str) -> int:
+        """Number of all spikes."""
+        ...
+
+    def trace(self, index: int, start: int, stop: int) -> NDArray[Any]:
+        """Kept rows of the steps ``start <= k < stop``, ``[(items,) rows, columns]``."""
+        ...
+
+
+class Memory:
+    """The data of a run that was not streamed."""
+
+    def __init__(self, heading: Heading, recorded: Recorded) -> None:
+        self._heading, self._recorded = heading, recorded
+
+    def windows(self) -> Sequence[tuple[int, int]]:
+        """The whole run."""
+        return [(self._heading.start, self._heading.stop)]
+
+    def spikes(self, population: str, start: int, stop: int) -> tuple[IntArray, ...]:
+        """Spikes of a stretch."""
+        found = self._recorded.spikes[population]
+        if (start, stop) == (self._heading.start, self._heading.stop):
+            return found
+        inside = (found[0] >= start) & (found[0] < stop)
+        return tuple(part[inside] for part in found)
+
+    def count(self, population: str) -> int:
+        """Number of all spikes."""
+        return len(self._recorded.spikes[population][0])
+
+    def trace(self, index: int, start: int, stop: int) -> NDArray[Any]:
+        """Kept rows of a stretch."""
+        rows = self._heading.tracks[index].rows(start, stop, self._heading.start)
+        return np.asarray(self._recorded.traces[index])[..., rows, :]
+
+
+class Recording:
+    """What one run recorded. Steps are absolute: they count from the first run.
+
+    Made by :meth:`neuro.Simulation.run` and :func:`neuro.open_recording`. In a batched recording
+    ``item=`` picks one item; without it arrays have an item axis in front.
+    """
+
+    def __init__(self, heading: Heading, store: Store) -> None:
+        self._heading, self._store = heading, store
+        #: First step of the run, and the one after its last.
+        self.start, self.stop = heading.start, heading.stop
+        #: Time step in seconds.
+        self.dt = heading.dt
+        #: Number of items of a batched run, else None.
+        self.batch = heading.batch
+        #: Name of the network.
+        self.name = heading.name
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return (self.stop - self.start) * self.dt
+
+    @property
+    def complete(self) -> bool:
+        """False for a folder whose run was cut off; calling that run again completes it."""
+        return self._heading.planned in (None, self.stop)
+
+    @property
+    def populations(self) -> list[str]:
+        """Populations whose spikes were recorded."""
+        return [t.owner for t in self._heading.tracks if t.variable == SPIKES]
+
+    @property
+    def traces(self) -> list[tuple[str, str]]:
+        """(owner, variable) of everything recorded beside spikes."""
+        return [(t.owner, t.variable) for t in self._heading.tracks if t.variable != SPIKES]
+
+    # --- data ---
+
+    def spikes(
+        self,
+        population: Population | str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        item: int | None = None,
+    ) -> tuple[IntArray, ...]:
+        """Spikes as (steps, units), sorted by step, then unit.
+
+        Parameters
+        ----------
+        population : Population or str
+        start, stop : int, optional
+            Only the steps ``start <= k < stop``.
+        item : int, optional
+            Of a batched recording. Without it the result is (steps, units, items), sorted by
+            item, then step, then unit.
+
+        Raises
+        ------
+        DescriptionError
+            When the population's spikes were not recorded, or the window lies outside.
+        """
+        _, track = self._find(population, SPIKES)
+        low, high = self._window(start, stop)
+        chosen = self._item(item)
+        found = self._store.spikes(track.owner, low, high)
+        if chosen is None:
+            return found
+        steps, units, items = found
+        mask = items == chosen
+        return steps[mask], units[mask]
+
+    def trace(
+        self,
+        owner: Population | Projection | str,
+        variable: str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        item: int | None = None,
+    ) -> NDArray[Any]:
+        """Values at the end of steps, shape ``[rows, units]``, batched ``[items, rows, units]``.
+
+        Rows belong to the steps of :meth:`trace_steps`, columns to the indices of :meth:`units`.
+
+        Raises
+        ------
+        DescriptionError
+            When the variable was not recorded, or the window lies outside.
+        """
+        index, track = self._find(owner, variable)
+        if variable == SPIKES:
+            raise DescriptionError(f"spikes are no trace; call rec.spikes({track.owner!r})")
+        low, high = self._window(start, stop)
+        chosen = self._item(item)
+        rows = self._store.trace(index, low, high)
+        return rows if chosen is None else rows[chosen]
+
+    def trace_steps(
+        self,
+        owner: Population | Projection | str,
+        variable: str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> IntArray:
+        """Step of each row of :meth:`trace`."""
+        _, track = self._find(owner, variable)
+        return track.steps(*self._window(start, stop))
+
+    def units(self, owner: Population | Projection | str, variable: str = SPIKES) -> IntArray:
+        """Which units (synapses) were recorded, in the order of the columns."""
+        return self._find(owner, variable)[1].indices
+
+    def si_unit(self, owner: Population | Projection | str, variable: str) -> str:
+        """SI unit of a trace, e.g. ``"volt"``; empty where the description says none."""
+        return self._find(owner, variable)[1].unit
+
+    # --- statistics ---
+
+    def counts(
+        self,
+        population: Population | str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        item: int | None = None,
+    ) -> IntArray:
+        """Number of spikes per recorded unit, ``[units]`` in the order of :meth:`units`."""
+        _, track = self._find(population, SPIKES)
+        total = np.zeros((self.batch or 1, track.width), np.int64)
+        for found in self._parts(track, start, stop):
+            items = found[2] if len(found) > 2 else 0
+            place = items * track.width + track.columns(found[1])
+            total += np.bincount(place, minlength=total.size).reshape(total.shape)
+        return self._picked(total, item)
+
+    def rate(
+        self,
+        population: Population | str,
+        bin: Any = 10e-3,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        item: int | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean firing rate of the recorded units in bins of time.
+
+        Parameters
+        ----------
+        population : Population or str
+        bin : float, second
+            A multiple of dt. The first bin begins at ``start``; the last may be shorter, which
+            its rate takes into account.
+        start, stop, item
+            As in :meth:`spikes`.
+
+        Returns
+        -------
+        times : array of float, second
+            Where each bin begins.
+        rates : array of float, hertz
+            ``[bins]``, batched ``[items, bins]``.
+        """
+        _, track = self._find(population, SPIKES)
+        low, high = self._window(start, stop)
+        edges = self._edges(low, high, bin)
+        total = np.zeros((self.batch or 1, len(edges) - 1), np.int64)
+        for found in self._parts(track, start, stop):
+            items = found[2] if len(found) > 2 else 0
+            place = items * total.shape[1] + np.searchsorted(edges, found[0], "right") - 1
+            total += np.bincount(place, minlength=total.size).reshape(total.shape)
+        rates = total / (track.width * np.diff(edges) * self.dt)
+        return edges[:-1] * self.dt, self._picked(rates, item)
+
+    def isi(
+        self, population: Population | str, unit: int | None = None, *, item: int | None = None
+    ) -> NDArray[np.float64]:
+        """Intervals between successive spikes of a unit, in seconds.
+
+        Parameters
+        ----------
+        population : Population or str
+        unit : int, optional
+            Of one unit; by default those of all units, one after the other.
+        item : int, optional
+            Of one item of a batched recording.
+        """
+        found = self.spikes(population, item=item)
+        if unit is not None:
+            if unit not in self.units(population):
+                raise DescriptionError(
+                    f"isi: spikes of unit {unit!r} of {self._find(population, SPIKES)[1].owner!r}"
+                    " were not recorded"
+                )
+            found = tuple(part[found[1] == unit] for part in found)
+        order = np.lexsort(found)
+        steps, *trains = (part[order] for part in found)
+        same = np.ones(max(len(steps) - 1, 0), bool)
+        for train in trains:
+            same &= np.diff(train) == 0
+        return np.diff(steps)[same] * self.dt
+
+    def _parts(
+        self, track: Track, start: int | None, stop: int | None
+    ) -> Iterator[tuple[IntArray, ...]]:
+        """Spikes window by window."""
+        low, high = self._window(start, stop)
+        for first, last in self._store.windows():
+            first, last = max(first, low), min(last, high)
+            if first < last:
+                yield self._store.spikes(track.owner, first, last)
+
+    def _edges(self, low: int, high: int, bin: Any) -> IntArray:
+        seconds = Parameter("second", 0.0, exclusive=True).read(bin, "bin of rate")
+        if not isinstance(seconds, float):
+            raise DescriptionError("bin of rate is an array; expected one number in seconds")
+        length = whole_steps(seconds, self.dt, "bin of rate")
+        if length < 1:
+            raise DescriptionError(f"bin of rate is {seconds:g} s, below dt = {self.dt:g} s")
+        return np.append(np.arange(low, high, length), high)
+
+    def _picked(self, values: NDArray[Any], item: int | None) -> NDArray[Any]:
+        chosen = self._item(item)
+        if self.batch is None:
+            return values[0]
+        return values if chosen is None else values[chosen]
+
+    # --- other formats ---
+
+    def to_pandas(
+        self, owner: Population | Projection | str, variable: str = SPIKES, *, item: int | None = None
+    ) -> pd.DataFrame:
+        """A table of spikes or of a trace.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Spikes: columns ``time`` (seconds), ``step``, ``unit`` (and ``item``), one row a
+            spike. A trace: one row a recorded step, indexed by ``time``; columns are units.
+
+        Raises
+        ------
+        ImportError
+            When pandas is missing; the message says how to get it.
+        """
+        from neuro.conversion import to_pandas
+
+        return to_pandas(self, self._find(owner, variable)[1], item)
+
+    def to_xarray(
+        self, owner: Population | Projection | str, variable: str, *, item: int | None = None
+    ) -> xr.DataArray:
+        """A trace with named axes ``(item,) time, unit``, coordinates and its SI unit.
+
+        Raises
+        ------
+        ImportError
+            When xarray is missing; the message says how to get it.
+        """
+        from neuro.conversion import to_xarray
+
+        return to_xarray(self, self._find(owner, variable)[1], item)
+
+    def to_neo(self, *, item: int | None = None) -> neo.Block:
+        """Everything recorded, as one block with one segment.
+
+        Returns
+        -------
+        neo.Block
+            A ``SpikeTrain`` for each recorded unit and an ``AnalogSignal`` for each trace. Of a
+            batched recording: of one item.
+
+        Raises
+        ------
+        ImportError
+            When neo is missing; the message says how to get it.
+        """
+        from neuro.conversion import to_neo
+
+        if self.batch is not None and item is None:
+            raise DescriptionError(f"to_neo: choose one of the {self.batch} items with item=")
+        return to_neo(self, self._heading.tracks, self._item(item))
+
+    @property
+    def plot(self) -> RecordingPlots:
+        """Figures: ``plot.raster()``, ``plot.rate("exc")``, ``plot.trace("exc", "v")``."""
+        from neuro.plotting.recording import RecordingPlots
+
+        return RecordingPlots(self)
+
+    # --- printing ---
+
+    def __repr__(self) -> str:
+        return f"Recording({self.name!r}, steps {self.start} to {self.stop})"
+
+    def __str__(self) -> str:
+        lines = [f"recording of {self._title()}"]
+        for name, what, values in self._rows():
+            lines.append(f"  {name}: {what}{', ' if values else ''}{values}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return table(
+            f"recording of {self._title()}", ("recorded", "what", "mean rate"), self._rows()
+        )
+
+    def _title(self) -> str:
+        items = "" if self.batch is None else f", {self.batch} items"
+        title = f"{self.name!r}: {self.duration:g} s (steps {self.start} to {self.stop})"
+        if not self.complete:
+            assert self._heading.planned is not None
+            whole = (self._heading.planned - self.start) * self.dt
+            items += f", cut off before its end at {whole:g} s"
+        return f"{title}, dt = {self.dt:g} s{items}"
+
+    def _rows(self) -> Iterator[tuple[str, str, str]]:
+        for t in self._heading.tracks:
+            if t.variable == SPIKES:
+                count = self._store.count(t.owner)
+                seconds = t.width * self.duration * (self.batch or 1)
+                rate = f"{count / seconds:.3g} Hz" if seconds else ""
+                yield t.owner, f"{count} spikes of {t.width} units", rate
+            else:
+                rows = len(t.steps(self.start, self.stop))
+                plural = "units" if t.axis == "unit" else "synapses"
+                often = "" if t.every == 1 else f", every {t.every} steps"
+                yield t.name, f"{rows} rows of {t.width} {plural}{often}", ""
+
+    # --- checks ---
+
+    def _find(
+        self, owner: Population | Projection | str, variable: str
+    ) -> tuple[int, Track]:
+        name = owner if isinstance(owner, str) else owner.name
+        for index, track in enumerate(self._heading.tracks):
+            if (track.owner, track.variable) == (name, variable):
+                return index, track
+        what = f"spikes of {name!r} were" if variable == SPIKES else f"{variable!r} of {name!r} was"
+        raise DescriptionError(
+            f"{what} not recorded; call net.record({name!r}, {variable!r}) before compiling"
+        )
+
+    def _window(self, start: int | None, stop: int | None) -> tuple[int, int]:
+        try:
+            low = self.start if start is None else operator.index(start)
+            high = self.stop if stop is None else operator.index(stop)
+        except TypeError:
+            raise DescriptionError(
+                f"window {start!r} to {stop!r}: start and stop are whole numbers of steps; use"
+                " round(seconds / rec.dt)"
+            ) from None
+        if not self.start <= low <= high <= self.stop:
+            raise DescriptionError(
+                f"window {low} to {high} lies outside of this recording, which has the steps"
+                f" {self.start} to {self.stop}"
+            )
+        return low, high
+
+    def _item(self, item: int | None) -> int | None:
+        if item is None:
+            return None
+        if self.batch is None:
+            raise DescriptionError(f"item = {item!r}: this recording is not batched; leave it out")
+        if isinstance(item, bool) or not isinstance(item, int | np.integer):
+            raise DescriptionError(f"item = {item!r}; expected a whole number")
+        if not 0 <= item < self.batch:
+            raise DescriptionError(f"item {item} does not exist; there are 0..{self.batch - 1}")
+        return int(item)
+
+
+def in_memory(program: Program, recorded: Recorded, start: int, stop: int) -> Recording:
+    """The recording of a run whose data (already thinned out) are in memory."""
+    heading = Heading(program.name, program.dt, start, stop, tracks(program), recorded.batch)
+    return Recording(heading, Memory(heading, recorded))
+
+
+def thinned(recorded: Recorded, records: Sequence[Record], start: int) -> Recorded:
+    """Only the rows that are kept, of a piece that began at step start with a row per step."""
+    kept = {}
+    for index, rows in recorded.traces.items():
+        every = records[index].every
+        chosen = rows[..., -(start + 1) % every :: every, :]
+        # A view would keep all rows in memory.
+        kept[index] = rows if every == 1 else chosen.copy()
+    return Recorded(recorded.spikes, kept, recorded.batch)
+
+
+def joined(parts: Sequence[Recorded]) -> Recorded:
+    """Successive pieces as one."""
+    first = parts[0]
+    spikes = {name: joined_spikes([p.spikes[name] for p in parts]) for name in first.spikes}
+    traces = {i: np.concatenate([p.traces[i] for p in parts], axis=-2) for i in first.traces}
+    return Recorded(spikes, traces, first.batch)
+
+
+def joined_spikes(parts: Sequence[tuple[IntArray, ...]]) -> tuple[IntArray, ...]:
+    """Spikes of successive pieces as one; batched ones are sorted by item again."""
+    found = tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+    if len(found) < 3:
+        return found
+    order = np.argsort(found[2], kind="stable")
+    return tuple(column[order] for column in found)
+
+
+def size(recorded: Recorded) -> int:
+    """Bytes of what a piece recorded."""
+    spikes = sum(column.nbytes for found in recorded.spikes.values() for column in found)
+    return spikes + sum(rows.nbytes for rows in recorded.traces.values())
