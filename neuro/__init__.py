@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from neuro._version import __version__
 from neuro.connectors import (
-    Normal,
-    Uniform,
+    convolution,
     dense,
+    distance_dependent,
+    fixed_in_degree,
+    fixed_out_degree,
     fixed_probability,
     from_array,
     from_sparse,
     one_to_one,
+    pooling,
     transpose_of,
 )
+from neuro.distributions import Normal, Uniform
 from neuro.errors import (
     BackendError,
     CompileError,
@@ -26,63 +30,116 @@ from neuro.errors import (
     UnitError,
 )
 from neuro.network import Network, Population, Projection
-from neuro.neurons import LIF, NeuronModel
-from neuro.plasticity import PairSTDP, PlasticityRule, SleepReplay
-from neuro.sources import Poisson, PoissonImages, SpikeTimes, WindowedPoisson
+from neuro.neurons import (
+    IF,
+    LIF,
+    AdaptiveLIF,
+    AdEx,
+    Graded,
+    HodgkinHuxley,
+    Izhikevich,
+    LeakyIntegrator,
+    NeuronModel,
+    ResonateAndFire,
+    SigmaDelta,
+)
+from neuro.plasticity import (
+    PairSTDP,
+    PlasticityRule,
+    ShortTermPlasticity,
+    SleepReplay,
+    TsodyksMarkram,
+)
+from neuro.sources import (
+    ModulatedPoisson,
+    PerItem,
+    Poisson,
+    PoissonImages,
+    SpikeTimes,
+    WindowedPoisson,
+)
+from neuro.synapses import Alpha, Conductance, Delta, DoubleExponential, Exponential
 
 if TYPE_CHECKING:
     from neuro import backends, datasets
     from neuro.exchange import load, save
     from neuro.lowering import lower
-    from neuro.simulation import Recording, Simulation, compile
+    from neuro.recording import Recording
+    from neuro.simulation import Simulation, compile
+    from neuro.streaming import open_recording
 
 __all__ = [
+    "IF",
     "LIF",
+    "AdEx",
+    "AdaptiveLIF",
+    "Alpha",
     "BackendError",
     "CompileError",
+    "Conductance",
     "DatasetError",
+    "Delta",
     "DescriptionError",
+    "DoubleExponential",
     "EquationError",
+    "Exponential",
+    "Graded",
+    "HodgkinHuxley",
+    "Izhikevich",
     "JobError",
+    "LeakyIntegrator",
+    "ModulatedPoisson",
     "Network",
     "NeuroError",
     "NeuronModel",
     "Normal",
     "PairSTDP",
+    "PerItem",
     "PlasticityRule",
     "Poisson",
     "PoissonImages",
     "Population",
     "Projection",
     "Recording",
+    "ResonateAndFire",
+    "ShortTermPlasticity",
+    "SigmaDelta",
     "Simulation",
     "SleepReplay",
     "SpikeTimes",
+    "TsodyksMarkram",
     "Uniform",
     "UnitError",
     "WindowedPoisson",
     "__version__",
     "backends",
     "compile",
+    "convolution",
     "datasets",
     "dense",
+    "distance_dependent",
+    "fixed_in_degree",
+    "fixed_out_degree",
     "fixed_probability",
     "from_array",
     "from_sparse",
     "load",
     "lower",
     "one_to_one",
+    "open_recording",
+    "pooling",
     "save",
     "transpose_of",
 ]
 
 #: Loaded on first use: they bring sympy, which takes longer than describing a network.
 _LAZY = {
-    "Recording": "neuro.simulation",
+    "Recording": "neuro.recording",
     "Simulation": "neuro.simulation",
     "compile": "neuro.simulation",
     "load": "neuro.exchange",
     "lower": "neuro.lowering",
+    "open_recording": "neuro.streaming",
     "save": "neuro.exchange",
 }
 

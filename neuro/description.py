@@ -57,15 +57,15 @@ class Parameter:
 
     Attributes
     ----------
-    unit : str
-        SI unit, see :data:`neuro.units.UNITS`.
+    unit : str or None
+        SI unit, see :data:`neuro.units.UNITS`; None: any.
     minimum : float
         Smallest value allowed.
     exclusive : bool
         Whether the minimum itself is refused.
     """
 
-    unit: str = "1"
+    unit: str | None = "1"
     minimum: float = -np.inf
     exclusive: bool = False
 
@@ -86,7 +86,7 @@ class Parameter:
             worst = float(array.min())
             sign = ">" if self.exclusive else ">="
             raise DescriptionError(
-                f"{where} is {worst:g} {self.unit}; it must be {sign} {self.minimum:g}"
+                f"{where} is {worst:g} {self.unit or ''}; it must be {sign} {self.minimum:g}"
             )
         if isinstance(number, np.ndarray):
             number.flags.writeable = False

@@ -8,8 +8,6 @@ dataset of the group ``arrays``. Loading a network makes it anew through the pub
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,30 +15,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro import connectors, sources
+from neuro import connectors, neurons, plasticity, sources, synapses
+from neuro.atomic import replacing
 from neuro.description import Described
+from neuro.distributions import Normal, Uniform
 from neuro.engine import State
 from neuro.errors import DescriptionError
 from neuro.network import Network
-from neuro.neurons import LIF, NeuronModel
-from neuro.plasticity import PairSTDP, PlasticityRule, SleepReplay
+from neuro.neurons import NeuronModel
+from neuro.plasticity import PlasticityRule, ShortTermPlasticity
 
 FORMAT, VERSION = "neuro", 1
 
 _KINDS: tuple[type[Described], ...] = (
-    NeuronModel,
-    LIF,
-    PlasticityRule,
-    PairSTDP,
-    SleepReplay,
-    sources.Poisson,
-    sources.PoissonImages,
-    sources.SpikeTimes,
-    sources.WindowedPoisson,
-    connectors.Normal,
-    connectors.Uniform,
-    connectors.Transpose,
+    *(getattr(neurons, name) for name in neurons.__all__),
+    *(getattr(plasticity, name) for name in plasticity.__all__ if name[0].isupper()),
+    *sources.KINDS,
+    *synapses.KINDS,
     *connectors.KINDS,
+    connectors.Transpose,
+    Normal,
+    Uniform,
 )
 #: What a file may name; nothing else is ever constructed.
 _CLASSES: Mapping[str, type[Described]] = {kind.__name__.lstrip("_"): kind for kind in _KINDS}
@@ -73,20 +68,12 @@ def save(what: Network | State, path: str | Path) -> None:
         structure = {"kind": "state", "state": _encode(content, arrays)}
     else:
         raise DescriptionError(f"save: {what!r} is neither a Network nor a State")
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    try:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
-            file["structure"] = json.dumps(structure)
-            group = file.create_group("arrays")
-            for i, array in enumerate(arrays):
-                group[str(i)] = array
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
+        file["structure"] = json.dumps(structure)
+        group = file.create_group("arrays")
+        for i, array in enumerate(arrays):
+            group[str(i)] = array
 
 
 def load(path: str | Path) -> Any:
@@ -132,7 +119,12 @@ def _network_content(net: Network, arrays: list[NDArray[Any]]) -> dict[str, Any]
         "name": net.name,
         "seed": net.seed,
         "populations": [
-            {"name": p.name, "size": p.size, "model": _encode(p.model, arrays)}
+            {
+                "name": p.name,
+                "size": _encode(p.shape, arrays),
+                "model": _encode(p.model, arrays),
+                "positions": _encode(p.positions, arrays),
+            }
             for p in net.populations.values()
         ],
         "projections": [
@@ -142,14 +134,21 @@ def _network_content(net: Network, arrays: list[NDArray[Any]]) -> dict[str, Any]
                 "post": p.post.name,
                 "weights": _encode(p.connector, arrays),
                 "port": p.port,
-                "delay": p.delay,
+                "delay": _encode(p.delay, arrays),
                 "gain": p.gain,
                 "plasticity": _encode(p.plasticity, arrays),
+                "short_term": _encode(p.short_term, arrays),
+                "factors": _encode(p.factors, arrays),
             }
             for p in net.projections.values()
         ],
         "recorders": [
-            {"what": r.owner, "variable": r.variable, "units": _encode(r.units, arrays)}
+            {
+                "what": r.owner,
+                "variable": r.variable,
+                "units": _encode(r.units, arrays),
+                "every": r.every,
+            }
             for r in net.recorders
         ],
     }
@@ -158,13 +157,24 @@ def _network_content(net: Network, arrays: list[NDArray[Any]]) -> dict[str, Any]
 def _network(structure: Mapping[str, Any], decode: Callable[[Any], Any]) -> Network:
     net = Network(structure["name"], seed=structure["seed"])
     for p in structure["populations"]:
-        net.population(p["name"], decode(p["model"]), p["size"])
+        size, positions = decode(p["size"]), decode(p.get("positions"))
+        net.population(p["name"], decode(p["model"]), size, positions=positions)
     for p in structure["projections"]:
-        options = {k: p[k] for k in ("name", "port", "delay", "gain")}
-        rule = decode(p["plasticity"])
-        net.connect(p["pre"], p["post"], decode(p["weights"]), plasticity=rule, **options)
+        net.connect(
+            p["pre"],
+            p["post"],
+            decode(p["weights"]),
+            delay=decode(p["delay"]),
+            plasticity=decode(p["plasticity"]),
+            short_term=decode(p.get("short_term")),
+            factors=decode(p.get("factors")),
+            port=p["port"],
+            gain=p["gain"],
+            name=p["name"],
+        )
     for r in structure["recorders"]:
-        net.record(r["what"], r["variable"], decode(r["units"]))
+        every = r.get("every", 1)  # older files do not say
+        net.record(r["what"], r["variable"], decode(r["units"]), every=every)
     return net
 
 
@@ -215,6 +225,8 @@ def _construct(kind: type[Described], content: dict[str, Any]) -> Described:
         NeuronModel.__init__(made, **content)
     elif isinstance(made, PlasticityRule):
         PlasticityRule.__init__(made, **content)
+    elif isinstance(made, ShortTermPlasticity):
+        ShortTermPlasticity.__init__(made, **content)
     else:
         vars(made).update(content)
     return made

@@ -7,15 +7,18 @@ constant, and puts the steps in the normative order. After this, nothing knows a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.connectivity import Connectivity
+from neuro.connectivity import Connectivity, Sparse
 from neuro.connectors import Transpose
 from neuro.description import Parameter, Value, whole_steps
+from neuro.distributions import Distribution
 from neuro.equations.evaluation import fold
 from neuro.equations.expression import Binary, Call, Const, Expr, Name, names, substitute
 from neuro.equations.integration import integrate
@@ -23,6 +26,7 @@ from neuro.equations.statements import Derivative, Statement
 from neuro.errors import CompileError
 from neuro.network import Network, Population, Projection
 from neuro.neurons import NeuronModel
+from neuro.plasticity.short_term import EFFICACY, ShortTermPlasticity
 from neuro.program import (
     Array,
     Arrive,
@@ -82,7 +86,12 @@ class _Lowering:
     def program(self) -> Program:
         populations = self.network.populations.values()
         projections = self.network.projections.values()
-        steps: list[Step] = [self.arrive(p) for p in projections]
+        steps: list[Step] = []
+        for projection in projections:
+            arrival = self.arrive(projection)
+            if projection.short_term is not None:
+                steps.append(self.short_term(projection, projection.short_term, arrival))
+            steps.append(arrival)
         updates: list[Step] = []
         thresholds: list[Step] = []
         resets: list[Step] = []
@@ -100,13 +109,16 @@ class _Lowering:
                 thresholds.append(neurons.threshold())
                 if reset := neurons.reset():
                     resets.append(reset)
-        rules: list[Step] = [self.plasticity(p) for p in projections if p.plasticity]
+        arrivals = {s.projection: s for s in steps if isinstance(s, Arrive)}
+        rules: list[Step] = [
+            self.plasticity(p, arrivals[p.name]) for p in projections if p.plasticity
+        ]
         ordered = (*steps, *updates, *thresholds, *resets, *rules)
         written = {name for step in ordered for name in step.writes}
         flags = {f for s in rules if isinstance(s, Plasticity) for f in (s.pre_flag, s.post_flag)}
         for name, array in self.arrays.items():
             if name not in written | flags:
-                self.arrays[name] = Array(name, array.domain, array.initial, constant=True)
+                self.arrays[name] = replace(array, constant=True)
         return Program(
             name=self.network.name,
             dt=self.dt,
@@ -117,13 +129,18 @@ class _Lowering:
             connectivity=self.connectivity,
             steps=ordered,
             records=tuple(
-                self.record(r.owner, r.variable, r.units) for r in self.network.recorders
+                self.record(r.owner, r.variable, r.units, r.every) for r in self.network.recorders
             ),
             integrators=self.integrators,
         )
 
     def array(
-        self, name: str, domain: str, initial: NDArray[Any] | float, kind: str = "float"
+        self,
+        name: str,
+        domain: str,
+        initial: NDArray[Any] | float,
+        kind: str = "float",
+        unit: str = "",
     ) -> str:
         """Make an array; a scalar initial value is spread over the domain."""
         dtype: np.dtype[Any] = np.dtype(
@@ -132,9 +149,11 @@ class _Lowering:
         values = np.asarray(initial, dtype=dtype)
         if domain in self.network.populations:
             values = np.broadcast_to(values, (self.network.populations[domain].size,))
+        elif domain in self.connectivity:
+            values = np.broadcast_to(values, self.connectivity[domain].weight_shape)
         values = values.copy()
         values.flags.writeable = False
-        self.arrays[name] = Array(name, domain, values)
+        self.arrays[name] = Array(name, domain, values, unit=unit)
         return name
 
     def constant(self, name: str, domain: str, value: Value) -> Expr:
@@ -146,8 +165,10 @@ class _Lowering:
     # --- projections ---
 
     def delay(self, projection: Projection) -> int:
+        """Delay of all synapses of a projection, in steps."""
         if projection.delay is None:
             return 1
+        assert isinstance(projection.delay, float)
         where = f"delay of projection {projection.name!r}"
         steps = whole_steps(projection.delay, self.dt, where)
         if steps < 1:
@@ -157,102 +178,142 @@ class _Lowering:
             )
         return steps
 
+    def synaptic_delays(self, projection: Projection, synapses: Sparse) -> NDArray[np.int32]:
+        """Delay of every synapse in steps; drawn ones are rounded."""
+        where = f"delay of projection {projection.name!r}"
+        given = projection.delay
+        if isinstance(given, Distribution):
+            generator = stream(self.network.seed, f"delays of {projection.name}")
+            drawn = given.draw(generator, synapses.count)
+            return np.maximum(1, np.rint(drawn / self.dt)).astype(np.int32)
+        assert isinstance(given, np.ndarray)
+        seconds = given[synapses.rows, synapses.targets]
+        steps = np.rint(seconds / self.dt)
+        wrong = (steps < 1) | (np.abs(seconds / self.dt - steps) > 1e-6 * np.maximum(1.0, steps))
+        if np.any(wrong):
+            bad = int(np.flatnonzero(wrong)[0])
+            pre, post = int(synapses.rows[bad]), int(synapses.targets[bad])
+            raise CompileError(
+                f"{where} at [{pre}, {post}] is {seconds[bad]:g} s; it must be a multiple of dt ="
+                f" {self.dt:g} s, at least one step"
+            )
+        return steps.astype(np.int32)
+
     def arrive(self, projection: Projection) -> Arrive:
         name, connector = projection.name, projection.connector
-        owner = name
+        owner, delays, delay = name, None, 0
         if isinstance(connector, Transpose):
             owner = connector.projection
         else:
             generator = stream(self.network.seed, f"synapses of {name}")
-            synapses, weights = connector.build(
-                generator, projection.pre.size, projection.post.size
-            )
+            synapses, weights = connector.build(generator, projection.pre, projection.post)
+            if isinstance(projection.delay, np.ndarray | Distribution):
+                synapses, index = synapses.expand()
+                weights = weights.reshape(-1)[index]
+                steps = self.synaptic_delays(projection, synapses)
+                delay = int(steps.max(initial=1))
             self.connectivity[name] = synapses
-            self.array(f"{name}.w", name, weights)
+            assert isinstance(projection.post.model, NeuronModel)
+            unit = projection.post.model.ports[projection.port]
+            self.array(f"{name}.w", name, weights, unit=unit)
+            if delay:
+                delays = self.array(f"{name}.delay", name, steps, "int")
         self.array(f"{name}.input", projection.post.name, 0.0)
         if projection.gain != 1.0:
             self.array(f"{name}.gain", "", projection.gain)
+        delay = delay or self.delay(projection)
+        factors = []
+        if getattr(projection.pre.model, "emits_expression", None) is not None:
+            if delays is not None:
+                raise CompileError(
+                    f"projection {name!r}: events of {projection.pre.name!r} carry numbers, which"
+                    " travel with one delay for all synapses; give delay= one number"
+                )
+            factors.append(f"{payload(projection.pre.name, delay)}@pre")
+        if projection.short_term is not None:
+            factors.append(f"{name}.{EFFICACY}" + ("" if delays else "@pre"))
         return Arrive(
             projection=name,
             source=projection.pre.name,
             target=projection.post.name,
-            delay=self.delay(projection),
+            delay=delay,
             synapses=owner,
             weights=f"{owner}.w",
             into=f"{name}.input",
             transposed=owner != name,
+            delays=delays,
+            factors=tuple(factors),
         )
 
-    def plasticity(self, projection: Projection) -> Plasticity:
-        rule, name = projection.plasticity, projection.name
+    def short_term(
+        self, projection: Projection, rule: ShortTermPlasticity, arrival: Arrive
+    ) -> Plasticity:
+        names = _RuleNames(self, projection, arrival)
+        names.traces(rule.derivatives, rule.initial, "pre")
+        names.trace(EFFICACY, 1.0, "pre")
+        names.constants(rule.parameters)
+        where = f"{rule.name} at {projection.name!r}"
+        return Plasticity(
+            projection=projection.name,
+            source=arrival.source,
+            target=arrival.target,
+            delay=arrival.delay,
+            synapses=arrival.synapses,
+            decay=names.decay(rule.derivatives, rule.parameters, "pre", where),
+            on_pre=names.assigns(rule.on_pre_statements),
+            on_post=(),
+            transposed=arrival.transposed,
+            delays=arrival.delays,
+            short_term=True,
+        )
+
+    def plasticity(self, projection: Projection, arrival: Arrive) -> Plasticity:
+        rule = projection.plasticity
         assert rule is not None
-        connector = projection.connector
-        owner = connector.projection if isinstance(connector, Transpose) else name
-        resolve: dict[str, Expr] = {"w": Name(f"{owner}.w")}
-        resolve |= {k: Const(v) for k, v in rule.parameters.items()}
+        where = f"{rule.name} at {projection.name!r}"
+        names = _RuleNames(self, projection, arrival)
+        names.constants(rule.parameters)
+        for side in ("pre", "post"):
+            names.state_variables(side)
+        names.third_factors(projection.factors)
         decay: list[Assign] = []
-        for side, population, derivatives in (
-            ("pre", projection.pre, rule.pre_derivatives),
-            ("post", projection.post, rule.post_derivatives),
+        for side, derivatives in (
+            ("pre", rule.pre_derivatives),
+            ("post", rule.post_derivatives),
+            ("synapse", rule.synapse_derivatives),
         ):
-            for d in derivatives:
-                array = self.array(f"{name}.{d.name}", population.name, 0.0)
-                resolve[d.name] = Name(f"{array}@{side}")
-            if isinstance(population.model, NeuronModel):
-                for v in population.model.variables:
-                    resolve[f"{v}_{side}"] = Name(f"{population.name}.{v}@{side}")
-            where = f"{rule.name} at {name!r}"
-            decay += self.decay(derivatives, rule.parameters, resolve, side, where)
-        flags: dict[str, str | None] = {"pre": None, "post": None}
-        for side, population in (("pre", projection.pre), ("post", projection.post)):
-            if rule.uses(f"{side}_spike"):
-                flags[side] = self.array(f"{name}.{side}_spike", population.name, False, "bool")
-                resolve[f"{side}_spike"] = Name(f"{flags[side]}@{side}")
+            names.traces(derivatives, rule.initial, side)
+            decay += names.decay(derivatives, rule.parameters, side, where)
+        flags: dict[str, str | None] = {
+            side: names.flag(side) if rule.uses(f"{side}_spike") else None
+            for side in ("pre", "post")
+        }
 
         def assigns(statements: tuple[Statement, ...]) -> tuple[Assign, ...]:
-            made = []
-            for s in statements:
-                target = resolve[s.target]
-                assert isinstance(target, Name)
-                made.append(Assign(target.id, fold(substitute(s.expression, resolve.__getitem__))))
+            made = names.assigns(statements)
             if any(s.target == "w" for s in statements):
-                made += self.bounds(f"{owner}.w", rule.w_min, rule.w_max)
-            return tuple(made)
+                made += tuple(self.bounds(arrival.weights, rule.w_min, rule.w_max))
+            return made
 
+        every = 1
+        if rule.every is not None:
+            every = whole_steps(rule.every, self.dt, f"every of {where}")
         return Plasticity(
-            projection=name,
-            source=projection.pre.name,
-            target=projection.post.name,
-            delay=self.delay(projection),
-            synapses=owner,
+            projection=projection.name,
+            source=arrival.source,
+            target=arrival.target,
+            delay=arrival.delay,
+            synapses=arrival.synapses,
             decay=tuple(decay),
             on_pre=assigns(rule.on_pre_statements),
             on_post=assigns(rule.on_post_statements),
+            on_step=assigns(rule.on_step_statements),
+            every=max(every, 1),
             pre_flag=flags["pre"],
             post_flag=flags["post"],
-            transposed=owner != name,
+            transposed=arrival.transposed,
+            delays=arrival.delays,
         )
-
-    def decay(
-        self,
-        derivatives: tuple[Derivative, ...],
-        parameters: Mapping[str, float],
-        resolve: Mapping[str, Expr],
-        side: str,
-        where: str,
-    ) -> list[Assign]:
-        step = integrate(derivatives, parameters, self.dt, where)
-        known = dict(resolve) | {k: Const(float(v)) for k, v in step.coefficients.items()}
-
-        def rename(name: str) -> Expr:  # what is not known is local to the step
-            return known.get(name, Name(f"{name}@{side}"))
-
-        assigns = []
-        for s in step.statements:
-            target = rename(s.target)
-            assert isinstance(target, Name)
-            assigns.append(Assign(target.id, fold(substitute(s.expression, rename))))
-        return assigns
 
     @staticmethod
     def bounds(weights: str, low: float | None, high: float | None) -> list[Assign]:
@@ -263,14 +324,114 @@ class _Lowering:
             w = Call("min", (w, Const(high)))
         return [] if low is None and high is None else [Assign(weights, w)]
 
-    def record(self, owner: str, variable: str, units: NDArray[np.int64] | None) -> Record:
+    def record(
+        self, owner: str, variable: str, units: NDArray[np.int64] | None, every: int
+    ) -> Record:
         if owner in self.connectivity and variable == "w" and units is not None:
             count = self.connectivity[owner].count
             if units.max() >= count:
                 raise CompileError(
                     f"record: synapse {units.max()} of {owner!r} does not exist; it has {count}"
                 )
-        return Record(owner, variable, units)
+        return Record(owner, variable, units, every)
+
+
+class _RuleNames:
+    """What the names in a rule's text stand for, as program names with their sides.
+
+    In a projection with a delay for every synapse, what belongs to arrivals of a presynaptic
+    unit (its traces, its flag) has one value per synapse instead.
+    """
+
+    def __init__(self, lowering: _Lowering, projection: Projection, arrival: Arrive) -> None:
+        self._lowering, self._projection, self._arrival = lowering, projection, arrival
+        self._resolved: dict[str, Expr] = {"w": Name(arrival.weights)}
+
+    def constants(self, parameters: Mapping[str, float]) -> None:
+        self._resolved |= {key: Const(value) for key, value in parameters.items()}
+
+    def state_variables(self, side: str) -> None:
+        population = self._projection.pre if side == "pre" else self._projection.post
+        if isinstance(population.model, NeuronModel):
+            for v in population.model.variables:
+                self._resolved[f"{v}_{side}"] = Name(f"{population.name}.{v}@{side}")
+
+    def third_factors(self, factors: Mapping[str, tuple[str, str]]) -> None:
+        pre, post = self._projection.pre, self._projection.post
+        for key, (population, variable) in factors.items():
+            size = self._lowering.network.populations[population].size
+            side = "shared" if size == 1 else "post" if size == post.size else "pre"
+            assert size in (1, pre.size, post.size)
+            self._resolved[key] = Name(f"{population}.{variable}@{side}")
+
+    def _suffix(self, side: str) -> str:
+        synaptic = side == "synapse" or (side == "pre" and self._arrival.delays is not None)
+        return "" if synaptic else f"@{side}"
+
+    def trace(self, name: str, initial: float, side: str, unit: str = "1") -> None:
+        """Make the array of a trace."""
+        suffix = self._suffix(side)
+        domain = {"": self._projection.name, "@pre": self._arrival.source}.get(
+            suffix, self._arrival.target
+        )
+        qualified = f"{self._projection.name}.{name}"
+        array = self._lowering.array(qualified, domain, initial, unit=unit)
+        self._resolved[name] = Name(f"{array}{suffix}")
+
+    def traces(
+        self, derivatives: tuple[Derivative, ...], initial: Mapping[str, float], side: str
+    ) -> None:
+        for d in derivatives:
+            self.trace(d.name, initial.get(d.name, 0.0), side, d.unit)
+
+    def flag(self, side: str) -> str:
+        """Make the array that tells where a spike arrives (pre) or was emitted (post)."""
+        suffix = self._suffix(side)
+        domain = {"": self._projection.name, "@pre": self._arrival.source}.get(
+            suffix, self._arrival.target
+        )
+        name = f"{self._projection.name}.{side}_spike"
+        self._lowering.array(name, domain, False, "bool")
+        self._resolved[f"{side}_spike"] = Name(f"{name}{suffix}")
+        return name
+
+    def decay(
+        self,
+        derivatives: tuple[Derivative, ...],
+        parameters: Mapping[str, float],
+        side: str,
+        where: str,
+    ) -> tuple[Assign, ...]:
+        """Statements that advance traces by one step."""
+        step = integrate(derivatives, parameters, self._lowering.dt, where)
+        known = {k: Const(float(v)) for k, v in step.coefficients.items()}
+        suffix = self._suffix(side)
+
+        def rename(name: str) -> Expr:  # what is not known is local to the step
+            if name in known:
+                return known[name]
+            return self._resolved.get(name, Name(f"{name}{suffix}"))
+
+        return _renamed(step.statements, rename)
+
+    def assigns(self, statements: tuple[Statement, ...]) -> tuple[Assign, ...]:
+        return _renamed(statements, self._resolved.__getitem__)
+
+
+def _renamed(
+    statements: tuple[Statement, ...], rename: Callable[[str], Expr]
+) -> tuple[Assign, ...]:
+    made = []
+    for s in statements:
+        target = rename(s.target)
+        assert isinstance(target, Name)
+        made.append(Assign(target.id, fold(substitute(s.expression, rename))))
+    return tuple(made)
+
+
+def payload(population: str, delay: int) -> str:
+    """Array with the numbers of a population's events of so many steps ago."""
+    return f"{population}.payload_{delay}"
 
 
 class _Neurons:
@@ -279,12 +440,30 @@ class _Neurons:
     def __init__(self, lowering: _Lowering, population: Population, model: NeuronModel) -> None:
         self.lowering, self.population, self.model = lowering, population, model
         name = population.name
-        for v in model.variables:
-            lowering.array(f"{name}.{v}", name, model.initial.get(v, 0.0))
-        self.ports = {port: self.port(port) for port in model.inputs}
+        self.constants = {
+            key: self.number(key, value, key in model.positive)
+            for key, value in model.constants.items()
+        }
+        for d in model.derivatives:
+            initial = self.number(f"initial {d.name}", model.initial.get(d.name, 0.0), False)
+            lowering.array(f"{name}.{d.name}", name, initial, unit=d.unit)
+        self.ports = {port: self.port(port) for port in model.ports}
         self.refractory = self.refractory_steps()
         if self.refractory is not None:
             lowering.array(f"{name}.refractory", name, 0, "int")
+
+    def number(self, key: str, value: Value | Distribution, positive: bool) -> Value:
+        """A value, drawn if it is a distribution."""
+        if not isinstance(value, Distribution):
+            return value
+        where = f"{key} of population {self.population.name!r}"
+        generator = stream(self.lowering.network.seed, where)
+        drawn = value.draw(generator, self.population.size)
+        if positive and not np.all(drawn > 0):
+            raise CompileError(
+                f"{where}: {value!r} gave {drawn.min():g}; it must be above 0; choose bounds"
+            )
+        return drawn
 
     def port(self, port: str) -> Expr:
         """Sum of the buffers of all projections that arrive here, in the order of definition."""
@@ -303,7 +482,7 @@ class _Neurons:
         if not self.model.refractory:
             return None
         where = f"{self.model.refractory} of population {self.population.name!r}"
-        seconds = np.asarray(self.model.parameters[self.model.refractory])
+        seconds = np.asarray(self.constants[self.model.refractory])
         steps = [whole_steps(float(s), self.lowering.dt, where) for s in np.unique(seconds)]
         if max(steps) <= 1:  # a unit can spike in every step: nothing to hold
             return None
@@ -318,9 +497,8 @@ class _Neurons:
         owner = self.population.name
         if name in self.ports:
             return self.ports[name]
-        if name in self.model.parameters:
-            value = self.model.parameters[name]
-            return self.lowering.constant(f"{owner}.{name}", owner, value)
+        if name in self.constants:
+            return self.lowering.constant(f"{owner}.{name}", owner, self.constants[name])
         if name.startswith("_"):
             return Name(name)
         return Name(f"{owner}.{name}")
@@ -329,7 +507,7 @@ class _Neurons:
         owner, model = self.population.name, self.model
         integration = integrate(
             model.derivatives,
-            model.parameters,
+            self.constants,
             self.lowering.dt,
             f"population {owner!r} ({model.name})",
             model.integrator,
@@ -355,7 +533,26 @@ class _Neurons:
             counter = Name(f"{owner}.refractory")
             one_less = Binary("-", counter, Const(1.0))
             assigns.insert(0, Assign(counter.id, Call("max", (one_less, Const(0.0)))))
+        assigns += self.emit()
         return Update(owner, tuple(assigns)) if assigns else None
+
+    def emit(self) -> list[Assign]:
+        """What the events of this step carry, and that of earlier steps one step further on."""
+        if self.model.emits_expression is None:
+            return []
+        owner = self.population.name
+        delays = [
+            self.lowering.delay(p)
+            for p in self.lowering.network.projections.values()
+            if p.pre is self.population and (p.delay is None or isinstance(p.delay, float))
+        ]
+        lines = [
+            self.lowering.array(payload(owner, k), owner, 0.0)
+            for k in range(1, max(delays, default=0) + 1)
+        ]
+        shifts = [Assign(after, Name(before)) for before, after in pairwise(lines)]
+        value = fold(substitute(self.model.emits_expression, self.resolve))
+        return [*reversed(shifts), Assign(lines[0], value)] if lines else []
 
     def hold(self, assign: Assign) -> Assign:
         """A held variable keeps its value while the unit is refractory."""

@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.connectors import Connector, Transpose, as_connector
+from neuro.connectors import Connector, Convolve, Transpose, as_connector
 from neuro.description import Described, Parameter, same
-from neuro.equations.expression import names
+from neuro.distributions import Distribution
 from neuro.equations.statements import check_name
-from neuro.errors import DescriptionError, EquationError
+from neuro.errors import DescriptionError
 from neuro.neurons import NeuronModel
-from neuro.plasticity import BUILT_IN, PlasticityRule
+from neuro.plasticity import PlasticityRule, ShortTermPlasticity
 from neuro.sources import Source, check_shape
+
+Delay = float | NDArray[np.float64] | Distribution
 
 
 class Population(Described):
-    """Units with one model. Made by :meth:`Network.population`."""
+    """Units with one model. Made by :meth:`Network.population`.
 
-    def __init__(self, name: str, model: NeuronModel | Source, size: int) -> None:
-        self.name, self.model, self.size = name, model, size
+    Attributes
+    ----------
+    name : str
+    model : NeuronModel or Source
+    shape : tuple of int
+        Of the array of units; their number is its product, their order row-major.
+    positions : array of shape (size, dimensions), optional
+        Where the units are, for connectors that look at distance.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: NeuronModel | Source,
+        shape: tuple[int, ...],
+        positions: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.name, self.model = name, model
+        self.shape, self.positions = shape, positions
+
+    @property
+    def size(self) -> int:
+        """Number of units."""
+        return prod(self.shape)
 
     @property
     def is_source(self) -> bool:
@@ -43,13 +68,16 @@ class Projection(Described):
         post: Population,
         connector: Connector,
         port: str,
-        delay: float | None,
+        delay: Delay | None,
         gain: float,
         plasticity: PlasticityRule | None,
+        short_term: ShortTermPlasticity | None,
+        factors: Mapping[str, tuple[str, str]],
     ) -> None:
         self.name, self.pre, self.post = name, pre, post
         self.connector, self.port = connector, port
-        self.delay, self.gain, self.plasticity = delay, gain, plasticity
+        self.delay, self.gain = delay, gain
+        self.plasticity, self.short_term, self.factors = plasticity, short_term, factors
 
     def __repr__(self) -> str:
         rule = f", {self.plasticity.name}" if self.plasticity else ""
@@ -59,8 +87,10 @@ class Projection(Described):
 class Recorder(Described):
     """One thing to record. Made by :meth:`Network.record`."""
 
-    def __init__(self, owner: str, variable: str, units: NDArray[np.int64] | None) -> None:
-        self.owner, self.variable, self.units = owner, variable, units
+    def __init__(
+        self, owner: str, variable: str, units: NDArray[np.int64] | None, every: int
+    ) -> None:
+        self.owner, self.variable, self.units, self.every = owner, variable, units, every
 
 
 class Network:
@@ -91,7 +121,14 @@ class Network:
         self.projections: dict[str, Projection] = {}
         self.recorders: list[Recorder] = []
 
-    def population(self, name: str, model: NeuronModel | Source, size: int) -> Population:
+    def population(
+        self,
+        name: str,
+        model: NeuronModel | Source,
+        size: int | tuple[int, ...],
+        *,
+        positions: Any = None,
+    ) -> Population:
         """Add a population.
 
         Parameters
@@ -100,8 +137,12 @@ class Network:
             Unique in the network.
         model : NeuronModel or Source
             For example ``LIF(...)`` or ``Poisson(...)``. A source has no inputs.
-        size : int
-            Number of units, at least 1.
+        size : int or tuple of int
+            Number of units, at least 1; or the shape of an array of units, for example
+            ``(channels, rows, columns)`` of an image.
+        positions : array of shape (size, d), d = 1, 2 or 3, optional
+            Of each unit, for connectors that look at distance. By default units stand on a grid
+            of the population's shape, one apart.
 
         Raises
         ------
@@ -117,14 +158,16 @@ class Network:
             )
         if not isinstance(model, NeuronModel | Source):
             raise DescriptionError(f"{where}: {model!r} is neither a neuron model nor a source")
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-            raise DescriptionError(f"size of {where} is {size!r}; expected a whole number >= 1")
+        made = Population(name, model, self._shape(size, where))
         if isinstance(model, Source):
-            model.check(int(size), where)
+            model.check(made.size, where)
         else:
-            for key, value in {**model.parameters, **model.initial}.items():
-                check_shape(value, int(size), f"{key} of {where}")
-        made = self.populations[name] = Population(name, model, int(size))
+            for key, value in {**model.constants, **model.initial}.items():
+                if not isinstance(value, Distribution):
+                    check_shape(value, made.size, f"{key} of {where}")
+        if positions is not None:
+            made.positions = self._positions(positions, made.size, where)
+        self.populations[name] = made
         return made
 
     def connect(
@@ -135,6 +178,8 @@ class Network:
         *,
         delay: Any = None,
         plasticity: PlasticityRule | None = None,
+        short_term: ShortTermPlasticity | None = None,
+        factors: Mapping[str, tuple[Population | str, str]] | None = None,
         port: str | None = None,
         gain: float = 1.0,
         name: str | None = None,
@@ -148,10 +193,18 @@ class Network:
         weights : connector, float, array or scipy.sparse matrix
             A connector such as ``fixed_probability(0.2, weight=0.3)``; one number for all pairs;
             or weights of shape ``[pre, post]``. In the unit of the input port.
-        delay : float, second, optional
+        delay : float, second; array ``[pre, post]``; Uniform or Normal; optional
             From a spike to its arrival; a multiple of dt, at least one step. Default: one step.
+            An array gives every synapse its own delay (entries without synapse are not read);
+            drawn delays are rounded to whole steps, at least one.
         plasticity : PlasticityRule, optional
             How weights change.
+        short_term : ShortTermPlasticity, optional
+            How the efficacy of an arrival depends on earlier ones, e.g. ``TsodyksMarkram()``.
+        factors : mapping of str to (population, variable), optional
+            Third factors that the plasticity rule names: a state variable of a population of one
+            unit (shared by all synapses), or of one that has the size of ``post``, else of ``pre``
+            (unit by unit).
         port : str, optional
             Input of the post model; needed only when it has several.
         gain : float
@@ -176,17 +229,27 @@ class Network:
             )
         port = self._port(target.model, port, where)
         connector = as_connector(weights, where)
-        connector.check(source.size, target.size, where)
+        connector.check(source, target, where)
+        connector.check_dimension(target.model.ports[port], where)
         if isinstance(connector, Transpose):
             self._check_transpose(connector, source, target, where)
-        seconds = None if delay is None else self._delay(delay, where)
+        given = None if delay is None else self._delay(delay, connector, source, target, where)
         factor = Parameter().read(gain, f"gain of {where}")
         if not isinstance(factor, float):
             raise DescriptionError(f"gain of {where} is an array; expected one number")
+        third = {k: self._factor(k, v, where) for k, v in (factors or {}).items()}
         if plasticity is not None:
-            self._check_rule(plasticity, source, target, where)
+            self._check_rule(plasticity, connector, source, target, third, where)
+        elif third:
+            raise DescriptionError(
+                f"factors of {where}: there is no plasticity rule to read {min(third)!r}"
+            )
+        if short_term is not None and not isinstance(short_term, ShortTermPlasticity):
+            raise DescriptionError(
+                f"short_term of {where}: {short_term!r} is not a rule such as TsodyksMarkram()"
+            )
         made = self.projections[name] = Projection(
-            name, source, target, connector, port, seconds, factor, plasticity
+            name, source, target, connector, port, given, factor, plasticity, short_term, third
         )
         return made
 
@@ -195,6 +258,8 @@ class Network:
         what: Population | Projection | str,
         variable: str = "spikes",
         units: Iterable[int] | None = None,
+        *,
+        every: int = 1,
     ) -> None:
         """Record spikes, a state variable, or a projection's weights (``"w"``).
 
@@ -207,6 +272,9 @@ class Network:
             ``"w"`` or a trace of its rule. Values are those at the end of each step.
         units : iterable of int, optional
             Which units (for ``"w"``: which synapses, in row-major order); all by default.
+        every : int
+            Keep the values of every n-th step only, those at the end of steps n - 1, 2n - 1, …
+            counted from the first run. Spikes are always kept.
         """
         owner = what if isinstance(what, str) else what.name
         if owner in self.populations:
@@ -220,8 +288,9 @@ class Network:
             if isinstance(what, Projection) and what is not self.projections[owner]:
                 raise DescriptionError(f"record: {what!r} belongs to another network")
             rule = self.projections[owner].plasticity
-            traces = (*rule.pre_derivatives, *rule.post_derivatives) if rule else ()
-            known = [d.name for d in traces]
+            short_term = self.projections[owner].short_term
+            known = [d.name for d in rule.derivatives] if rule else []
+            known += [d.name for d in short_term.derivatives] if short_term else []
             if not isinstance(self.projections[owner].connector, Transpose):
                 known.insert(0, "w")
             size = None  # the number of synapses is known when the network is compiled
@@ -248,7 +317,15 @@ class Network:
             raise DescriptionError(
                 f"record: {variable!r} of {owner!r} is already recorded; list all units at once"
             )
-        self.recorders.append(Recorder(owner, variable, chosen))
+        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
+            raise DescriptionError(
+                f"record: every of {owner!r} is {every!r}; expected a whole number of steps >= 1"
+            )
+        if variable == "spikes" and every != 1:
+            raise DescriptionError(
+                f"record: spikes of {owner!r} are kept in every step; leave out every={every}"
+            )
+        self.recorders.append(Recorder(owner, variable, chosen, int(every)))
 
     # --- inputs and outputs ---
 
@@ -294,7 +371,7 @@ class Network:
         for p in self.populations.values():
             lines.append(f"  {p.name}: {p.size} x {getattr(p.model, 'name', p.model)}")
         for c in self.projections.values():
-            delay = "one step" if c.delay is None else f"{c.delay:g} s"
+            delay = _delay_text(c.delay)
             rule = f", {c.plasticity.name}" if c.plasticity else ""
             lines.append(f"  {c.name}: {c.pre.name} -> {c.post.name}, delay {delay}{rule}")
         for r in self.recorders:
@@ -329,7 +406,7 @@ class Network:
         return found
 
     def _port(self, model: NeuronModel, port: str | None, where: str) -> str:
-        ports = list(model.inputs)
+        ports = list(model.ports)
         if not ports:
             raise DescriptionError(f"{where}: {model.name} has no input port")
         if port is None:
@@ -345,16 +422,69 @@ class Network:
             )
         return port
 
-    def _delay(self, delay: Any, where: str) -> float:
-        seconds = Parameter("second").read(delay, f"delay of {where}")
-        if not isinstance(seconds, float):
-            raise DescriptionError(f"delay of {where} is an array; expected one number")
-        if seconds <= 0:
+    @staticmethod
+    def _shape(size: Any, where: str) -> tuple[int, ...]:
+        shape = size if isinstance(size, tuple) else (size,)
+        for n in shape:
+            if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+                raise DescriptionError(f"size of {where} is {size!r}; expected whole numbers >= 1")
+        if not shape:
+            raise DescriptionError(f"size of {where} is empty; expected whole numbers >= 1")
+        return tuple(int(n) for n in shape)
+
+    @staticmethod
+    def _positions(positions: Any, size: int, where: str) -> NDArray[np.float64]:
+        given = np.array(positions, dtype=np.float64)
+        given = given[:, None] if given.ndim == 1 else given
+        if given.ndim != 2 or len(given) != size or not 1 <= given.shape[1] <= 3:
             raise DescriptionError(
-                f"delay of {where} is {seconds:g} s; it must be positive, at least one time"
-                " step (leave it out for exactly one step)"
+                f"positions of {where} have shape {np.shape(positions)}; expected ({size}, d) with"
+                " d = 1, 2 or 3"
+            )
+        if not np.all(np.isfinite(given)):
+            raise DescriptionError(f"positions of {where} hold NaN or infinity")
+        given.flags.writeable = False
+        return given
+
+    @staticmethod
+    def _delay(
+        delay: Any, connector: Connector, source: Population, target: Population, where: str
+    ) -> Delay:
+        of = f"delay of {where}"
+        if isinstance(delay, Distribution):
+            seconds: Delay = delay
+        else:
+            seconds = Parameter("second").read(delay, of)
+        if isinstance(seconds, float):
+            if seconds <= 0:
+                raise DescriptionError(
+                    f"{of} is {seconds:g} s; it must be positive, at least one time"
+                    " step (leave it out for exactly one step)"
+                )
+            return seconds
+        if isinstance(connector, Transpose | Convolve):
+            raise DescriptionError(
+                f"{of}: {connector.title} has one delay for all synapses; give one number"
+            )
+        if isinstance(seconds, np.ndarray) and seconds.shape != (source.size, target.size):
+            raise DescriptionError(
+                f"{of} has shape {seconds.shape}; expected one number or [pre, post] ="
+                f" ({source.size}, {target.size})"
             )
         return seconds
+
+    def _factor(self, key: str, given: Any, where: str) -> tuple[str, str]:
+        of = f"factor {key!r} of {where}"
+        if not isinstance(given, tuple) or len(given) != 2:
+            raise DescriptionError(f"{of} is {given!r}; expected (population, variable)")
+        population, variable = self._member(given[0], of), str(given[1])
+        variables = getattr(population.model, "variables", ())
+        if variable not in variables:
+            raise DescriptionError(
+                f"{of}: {population.name!r} has no variable {variable!r};"
+                f" it has {', '.join(variables) or 'none'}"
+            )
+        return population.name, variable
 
     def _check_transpose(
         self, connector: Transpose, source: Population, target: Population, where: str
@@ -367,19 +497,42 @@ class Network:
             )
 
     def _check_rule(
-        self, rule: PlasticityRule, source: Population, target: Population, where: str
+        self,
+        rule: PlasticityRule,
+        connector: Connector,
+        source: Population,
+        target: Population,
+        factors: Mapping[str, tuple[str, str]],
+        where: str,
     ) -> None:
         if not isinstance(rule, PlasticityRule):
             raise DescriptionError(f"plasticity of {where}: {rule!r} is not a plasticity rule")
-        known = {d.name for d in (*rule.pre_derivatives, *rule.post_derivatives)}
-        known |= set(rule.parameters) | set(BUILT_IN)
+        if isinstance(connector, Convolve):
+            raise DescriptionError(
+                f"plasticity of {where}: the synapses of a convolution share their weights, for"
+                " which a rule of single synapses has no meaning; use another connector"
+            )
+        if set(rule.factors) != set(factors):
+            raise DescriptionError(
+                f"{rule.name} at {where} reads the third factors"
+                f" {', '.join(rule.factors) or 'none'}, but factors= names"
+                f" {', '.join(factors) or 'none'}; name exactly these"
+            )
+        for key, (name, _) in factors.items():
+            size = self.populations[name].size
+            if size not in (1, source.size, target.size):
+                raise DescriptionError(
+                    f"factor {key!r} of {where}: population {name!r} has {size} units; expected 1,"
+                    f" {target.size} as the post or {source.size} as the pre population"
+                )
+        sides: dict[str, set[str]] = {"pre": set(), "post": set()}
         for side, population in (("pre", source), ("post", target)):
             if isinstance(population.model, NeuronModel):
-                known |= {f"{v}_{side}" for v in population.model.variables}
-        for s in (*rule.on_pre_statements, *rule.on_post_statements):
-            for used in names(s.expression):
-                if used not in known:
-                    raise EquationError(
-                        f"{rule.name} at {where}: unknown name {used!r};"
-                        f" known: {', '.join(sorted(known))}"
-                    )
+                sides[side] = {f"{v}_{side}" for v in population.model.variables}
+        rule.check_names(sides["pre"], sides["post"], where)
+
+
+def _delay_text(delay: Delay | None) -> str:
+    if delay is None:
+        return "one step"
+    return f"{delay:g} s" if isinstance(delay, float) else "of each synapse"

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from neuro.connectivity import Connectivity, IntArray
 from neuro.equations.expression import Expr, names, to_text
+from neuro.fingerprint import digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +51,15 @@ class Array:
         Values before the first step: float (in the precision of the program), int32 or bool.
     constant : bool
         True when no step writes it (parameters, static weights).
+    unit : str
+        SI unit of a state variable, weight or trace, as its description says; empty: not said.
     """
 
     name: str
     domain: str
     initial: NDArray[np.generic]
     constant: bool = False
+    unit: str = ""
 
     @property
     def owner(self) -> str:
@@ -95,6 +99,10 @@ class EventSource(Protocol):
 
     def events(self, start: int, stop: int) -> tuple[IntArray, IntArray]:
         """Spikes of steps ``start <= k < stop`` as (steps, units), sorted by step, then unit."""
+        ...
+
+    def replica(self, item: int) -> EventSource:
+        """The source as item ``item`` of a batch sees it; item 0 sees the source itself."""
         ...
 
 
@@ -275,11 +283,16 @@ Step = Union[Arrive, Update, Threshold, Reset, Plasticity]
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What is kept (6): spikes of a population, or an array at the end of each step."""
+    """What is kept (6): spikes of a population, or an array at the end of each step.
+
+    Engines return a row of every step. Of these the simulation keeps, while it runs, those of
+    the steps k in which ``k + 1`` is a multiple of ``every``.
+    """
 
     owner: str
     variable: str  # "spikes" or a variable of the owner
     units: IntArray | None = None  # None: all
+    every: int = 1
 
     @property
     def array(self) -> str:
@@ -356,6 +369,12 @@ class Program:
             ],
         }
         return hashlib.sha256(json.dumps(structure).encode()).hexdigest()
+
+    def content_fingerprint(self) -> str:
+        """SHA-256 of everything: two programs with the same one record the same, bit for bit."""
+        records = [(r.array, r.units, r.every) for r in self.records]
+        arrays = {name: array.initial for name, array in self.arrays.items()}
+        return digest(self.fingerprint(), arrays, self.connectivity, self.sources, records)
 
     def __str__(self) -> str:
         lines = [f"program {self.name!r}: dt = {self.dt:g} s, {self.precision}"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuro.connectivity import IntArray
 from neuro.description import Described, Parameter, Value, whole_steps
+from neuro.equations.evaluation import evaluate
+from neuro.equations.expression import Expr, names, parse_expression
+from neuro.equations.statements import check_name
 from neuro.errors import CompileError, DescriptionError
 from neuro.program import EventSource
 from neuro.random import stream
@@ -39,7 +44,16 @@ class Bernoulli(ABC):
 
     def __init__(self, seed: int, name: str, size: int) -> None:
         self.seed, self.name, self.size = seed, name, size
+        self._stream = f"spikes of {name}"
         self._cached: tuple[int, NDArray[np.bool_]] | None = None
+
+    def replica(self, item: int) -> EventSource:
+        """The same statistics, in a batch: item 0 has these numbers, others their own."""
+        if item == 0:
+            return self
+        made = copy(self)
+        made._stream, made._cached = f"{self._stream}, item {item}", None
+        return made
 
     @abstractmethod
     def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
@@ -50,7 +64,7 @@ class Bernoulli(ABC):
 
     def _block(self, index: int) -> NDArray[np.bool_]:
         if self._cached is None or self._cached[0] != index:
-            generator = stream(self.seed, f"spikes of {self.name}", index)
+            generator = stream(self.seed, self._stream, index)
             p = self.probabilities(index * BLOCK, generator)
             self._cached = index, generator.random((BLOCK, self.size)) < p
         return self._cached[1]
@@ -93,6 +107,135 @@ class Poisson(Source):
                 f" use a dt of at most {dt / p.max():g} s or a lower rate"
             )
         return _Fixed(seed, name, p)
+
+
+class ModulatedPoisson(Source):
+    r"""Poisson spikes whose rate changes in time.
+
+    Parameters
+    ----------
+    rate : array of shape (n,) or (n, size), hertz, or str
+        Rates of n intervals one after the other; or an expression of ``t`` (seconds), for example
+        ``"20 + 15 * sin(2 * pi * 5 * t)"``, evaluated at the start of each step.
+    interval : float, second
+        Length of one interval of an array; not given for an expression.
+    repeat : bool
+        Whether the intervals of an array begin again after the last; else silence.
+    parameters : mapping of str to float or array of shape (size,)
+        Names (SI values) that an expression uses, beside ``t`` and ``pi``.
+    """
+
+    def __init__(
+        self,
+        rate: Any,
+        interval: Any = None,
+        *,
+        repeat: bool = False,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        name = "ModulatedPoisson"
+        self.repeat = bool(repeat)
+        self.parameters: dict[str, Value] = {
+            check_name(k, f"parameter of {name}"): Parameter().read(v, f"{k} of {name}")
+            for k, v in (parameters or {}).items()
+        }
+        self.interval: float | None = None
+        if isinstance(rate, str):
+            if interval is not None:
+                raise DescriptionError(f"{name}: an expression of t has no interval; leave it out")
+            known = {"t", "pi", *self.parameters}
+            for used in names(parse_expression(rate, f"rate of {name}")):
+                if used not in known:
+                    raise DescriptionError(
+                        f"rate of {name}: unknown name {used!r}; known: {', '.join(sorted(known))}"
+                    )
+            self.rate: str | NDArray[np.float64] = rate
+            return
+        if interval is None:
+            raise DescriptionError(f"{name}: rates of intervals need interval= in seconds")
+        if self.parameters:
+            raise DescriptionError(f"{name}: parameters belong to an expression, not to an array")
+        length = Parameter("second", 0.0, exclusive=True).read(interval, f"interval of {name}")
+        values = np.atleast_1d(Parameter("hertz", 0.0).read(rate, f"rate of {name}"))
+        if values.ndim > 2 or not len(values) or not isinstance(length, float):
+            raise DescriptionError(
+                f"rate of {name} has shape {values.shape}; expected (intervals,) or"
+                " (intervals, size), and one number as interval"
+            )
+        self.rate, self.interval = values, length
+
+    def check(self, size: int, where: str) -> None:
+        """Refuse rates and parameters of another length."""
+        if isinstance(self.rate, str):
+            for key, value in self.parameters.items():
+                check_shape(value, size, f"{key} of {where}")
+        elif self.rate.ndim == 2 and self.rate.shape[1] != size:
+            raise DescriptionError(
+                f"rate of {where} has shape {self.rate.shape}; expected (intervals,) or"
+                f" (intervals, {size})"
+            )
+
+    def lower(self, seed: int, name: str, size: int, dt: float) -> EventSource:
+        """Draw with probability ``rate(t) * dt``; an array's rate above 1/dt is refused."""
+        if isinstance(self.rate, str):
+            expression = parse_expression(self.rate)
+            known = {"pi": np.pi, **self.parameters}
+            return _Expression(seed, name, size, expression, known, dt)
+        p = self.rate * dt
+        if p.max() > 1:
+            raise CompileError(
+                f"{name}: rate {self.rate.max():g} Hz gives {p.max():g} spikes per step of {dt:g}"
+                " s; use a smaller dt or lower rates"
+            )
+        assert self.interval is not None
+        steps = whole_steps(self.interval, dt, f"interval of {name}")
+        return _Intervals(seed, name, size, p.reshape(len(p), -1), steps, self.repeat)
+
+
+class _Intervals(Bernoulli):
+    def __init__(
+        self,
+        seed: int,
+        name: str,
+        size: int,
+        p: NDArray[np.float64],
+        steps: int,
+        repeat: bool,
+    ) -> None:
+        super().__init__(seed, name, size)
+        self._p, self._steps, self._repeat = p, steps, repeat
+
+    def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
+        index = np.arange(first, first + BLOCK) // self._steps
+        active = np.ones(BLOCK, bool) if self._repeat else index < len(self._p)
+        return self._p[index % len(self._p)] * active[:, None]
+
+
+class _Expression(Bernoulli):
+    def __init__(
+        self,
+        seed: int,
+        name: str,
+        size: int,
+        rate: Expr,
+        known: Mapping[str, Any],
+        dt: float,
+    ) -> None:
+        super().__init__(seed, name, size)
+        self._rate, self._known, self._dt = rate, known, dt
+
+    def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
+        t = np.arange(first, first + BLOCK)[:, None] * self._dt
+        rate = np.asarray(evaluate(self._rate, {**self._known, "t": t}), dtype=np.float64)
+        p = rate * self._dt
+        if not np.all((p >= 0) & (p <= 1)):  # also refuses NaN
+            bad = p[~((p >= 0) & (p <= 1))][0]
+            raise CompileError(
+                f"{self.name}: the rate expression gives {bad / self._dt:g} Hz between t ="
+                f" {t[0, 0]:g} and {t[-1, 0]:g} s; it must lie between 0 and 1/dt ="
+                f" {1 / self._dt:g} Hz"
+            )
+        return p
 
 
 class _Fixed(Bernoulli):
@@ -321,6 +464,65 @@ class _Replay:
     def events(self, start: int, stop: int) -> tuple[IntArray, IntArray]:
         low, high = np.searchsorted(self._steps, [start, stop])
         return self._steps[low:high], self._units[low:high]
+
+    def replica(self, item: int) -> EventSource:
+        return self
+
+
+class PerItem(Source):
+    """Another source for each item of a batch.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        Source b drives item b. A run without batch sees the first.
+
+    Examples
+    --------
+    >>> net.drive("image", nr.PerItem([nr.Poisson(rate=200 * image) for image in images]))
+    >>> sim = nr.compile(net, backend="torch", batch=len(images))
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        if not len(sources) or not all(isinstance(s, Source) for s in sources):
+            raise DescriptionError("PerItem takes a sequence of at least one source")
+        self.sources = tuple(sources)
+
+    def check(self, size: int, where: str) -> None:
+        """Refuse when one of the sources does not fit."""
+        for i, source in enumerate(self.sources):
+            source.check(size, f"{where}, item {i}")
+
+    def lower(self, seed: int, name: str, size: int, dt: float) -> EventSource:
+        """Each on its own random stream: item b is what the source would be as item b."""
+        return _Items([s.lower(seed, name, size, dt) for s in self.sources], name)
+
+
+class _Items:
+    def __init__(self, sources: list[EventSource], name: str) -> None:
+        self._sources, self._name = sources, name
+
+    def events(self, start: int, stop: int) -> tuple[IntArray, IntArray]:
+        return self._sources[0].events(start, stop)
+
+    def replica(self, item: int) -> EventSource:
+        if item >= len(self._sources):
+            raise CompileError(
+                f"{self._name}: PerItem has {len(self._sources)} sources, but the batch has an item"
+                f" {item}; give one source per item"
+            )
+        return self._sources[item].replica(item)
+
+
+#: Classes that a file may name.
+KINDS: tuple[type[Source], ...] = (
+    ModulatedPoisson,
+    PerItem,
+    Poisson,
+    PoissonImages,
+    SpikeTimes,
+    WindowedPoisson,
+)
 
 
 def check_shape(value: Value, size: int, where: str) -> None:

@@ -87,15 +87,25 @@ def dimension_of(unit: str, where: str) -> Dimension:
     return result
 
 
-def to_si(value: Any, unit: str, where: str) -> Any:
+def given_dimension(value: Any, where: str) -> Dimension | None:
+    """Dimension of a Brian2 or pint quantity; None for anything else."""
+    dimension = getattr(value, "dim", None)
+    if dimension is not None and hasattr(dimension, "get_dimension"):  # Brian2
+        return Dimension(tuple(float(p) for p in dimension._dims))
+    if hasattr(value, "to_base_units") and hasattr(value, "dimensionality"):  # pint
+        return _pint_dimension(value.to_base_units(), where)
+    return None
+
+
+def to_si(value: Any, unit: str | None, where: str) -> Any:
     """A number or array in SI units, from a plain number or a quantity with units.
 
     Parameters
     ----------
     value : float, array_like, Brian2 quantity or pint quantity
         A plain number is taken to be in SI already.
-    unit : str
-        The expected unit (its dimension is what counts), e.g. ``"second"``.
+    unit : str or None
+        The expected unit (its dimension is what counts), e.g. ``"second"``; None: any.
     where : str
         What the value is, for the message ("tau_m of LIF").
 
@@ -108,18 +118,13 @@ def to_si(value: Any, unit: str, where: str) -> Any:
     UnitError
         When a quantity has another dimension, or the value is not a number.
     """
-    expected = dimension_of(unit, where)
-    dimension = getattr(value, "dim", None)
-    if dimension is not None and hasattr(dimension, "get_dimension"):  # Brian2
-        given = Dimension(tuple(float(p) for p in dimension._dims))
-        _check_dimension(given, expected, value, unit, where)
-        return _plain(np.asarray(value), where)
-    if hasattr(value, "to_base_units") and hasattr(value, "dimensionality"):  # pint
-        base = value.to_base_units()
-        given = _pint_dimension(base, where)
-        _check_dimension(given, expected, value, unit, where)
-        return _plain(base.magnitude, where)
-    return _plain(value, where)
+    given = given_dimension(value, where)
+    if given is None:
+        return _plain(value, where)
+    if unit is not None:
+        _check_dimension(given, dimension_of(unit, where), value, unit, where)
+    pint = hasattr(value, "to_base_units")
+    return _plain(value.to_base_units().magnitude if pint else np.asarray(value), where)
 
 
 def _check_dimension(

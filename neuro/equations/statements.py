@@ -68,10 +68,15 @@ def _parse_statement(line: str, where: str) -> Statement:
 
 
 def parse_derivatives(text: str, where: str) -> tuple[Derivative, ...]:
-    """Parse differential equations ``dv/dt = expression : unit``, one a line."""
+    """Parse differential equations ``dv/dt = expression : unit``, one a line.
+
+    A line ``y : unit`` declares a variable that the equations leave alone: its slope is 0.
+    """
     derivatives: dict[str, Derivative] = {}
     for line in _lines(text):
         body, colon, unit = line.rpartition(":")
+        if _IDENTIFIER.match(body.strip()):
+            body = f"d{body.strip()}/dt = 0"
         match = _ASSIGNMENT.match(body) if colon else None
         left = _DERIVATIVE.match(match["left"].strip()) if match and match["op"] == "=" else None
         if match is None or left is None:

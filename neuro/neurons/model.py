@@ -1,11 +1,14 @@
-"""Neuron models: data in the equation language, each with its equation, units and source."""
+"""The neuron model: a population's dynamics as data in the equation language."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from neuro.description import Described, Parameter, Value
+from neuro.distributions import Distribution
 from neuro.equations.dimensions import check_assignment, dimension
 from neuro.equations.expression import Expr, is_condition, names, parse_expression
 from neuro.equations.methods import METHODS
@@ -16,7 +19,8 @@ from neuro.equations.statements import (
     parse_derivatives,
     parse_statements,
 )
-from neuro.errors import DescriptionError, EquationError
+from neuro.errors import DescriptionError, EquationError, UnitError
+from neuro.synapses import INPUT_CURRENT, Synapse, SynapseParts, with_input_current
 from neuro.units import Dimension, dimension_of
 
 
@@ -30,11 +34,17 @@ class NeuronModel(Described):
     Parameters
     ----------
     equations : str
-        Differential equations, one a line: ``"dv/dt = (v_rest - v) / tau_m : volt"``.
+        Differential equations, one a line: ``"dv/dt = (v_rest - v) / tau_m : volt"``; a line
+        ``"y : volt"`` declares a variable that only statements change.
     parameters : mapping of str to (value, unit) or value
         Numbers in SI units or quantities; one for all units or one per unit.
     inputs : mapping of str to str
         Input ports and the unit of the weights that arrive there.
+    synapses : mapping of str to Synapse
+        Further input ports, each with the course that an arrival takes (:mod:`neuro.synapses`):
+        ``{"exc": Exponential(5e-3)}``. Equations read the sum of their currents as ``I_syn``.
+    current : str
+        Unit of ``I_syn``.
     before, after : str
         Statements run before and after integration, e.g. ``"v += delta"``.
     threshold : str
@@ -46,8 +56,14 @@ class NeuronModel(Described):
         step k cannot spike before step ``k + t_ref/dt``. Empty: none.
     held : sequence of str
         Variables that keep their value during the refractory period.
+    emits : str
+        Expression, evaluated before the reset, of the number that an event carries: arrivals
+        then add weight times number. Empty: plain spikes, which count 1.
     initial : mapping
-        Values before the first step; 0 where not given.
+        Values before the first step; 0 where not given. As parameters, one for all units, one
+        per unit, or a distribution such as ``Uniform(0, 1)``, drawn when compiled.
+    positive : sequence of str
+        Parameters that must be above zero.
     integrator : str
         ``"auto"`` or one of :data:`neuro.equations.methods.METHODS`.
     name : str
@@ -67,43 +83,63 @@ class NeuronModel(Described):
         *,
         parameters: Mapping[str, Any] | None = None,
         inputs: Mapping[str, str] | None = None,
+        synapses: Mapping[str, Synapse] | None = None,
+        current: str = "volt",
         before: str = "",
         after: str = "",
         threshold: str = "",
         reset: str = "",
         refractory: str = "",
         held: Sequence[str] = (),
+        emits: str = "",
         initial: Mapping[str, Any] | None = None,
+        positive: Sequence[str] = (),
         integrator: str = "auto",
         name: str = "neuron model",
     ) -> None:
         self.name = name
         self.equations = equations
         self.inputs = dict(inputs or {})
+        self.synapses, self.current = dict(synapses or {}), current
         self.before, self.after = before, after
         self.threshold, self.reset = threshold, reset
         self.refractory, self.held = refractory, tuple(held)
+        self.emits = emits
         self.integrator = integrator
+        self.positive = tuple(positive)
         if integrator not in METHODS:
             raise EquationError(f"{name}: integrator {integrator!r}; choose from {METHODS}")
 
-        self._derivatives = parse_derivatives(equations, f"equations of {name}")
+        parts = [self._synapse(port, given) for port, given in self.synapses.items()]
+        self._ports = {**self.inputs, **{p.port: p.weight_unit for p in parts}}
+        text = "\n".join([equations, *(p.equations for p in parts)])
+        self._derivatives = with_input_current(
+            parse_derivatives(text, f"equations of {name}"), [p.current for p in parts if p.current]
+        )
+        if any(p.current for p in parts) and INPUT_CURRENT not in equations:
+            raise EquationError(
+                f"{name}: the synapses give a current, but no equation reads {INPUT_CURRENT}"
+            )
         self._before = parse_statements(before, f"'before' of {name}")
-        self._after = parse_statements(after, f"'after' of {name}")
+        text = "\n".join([*(p.after for p in parts), after])
+        self._after = parse_statements(text, f"'after' of {name}")
         self._reset = parse_statements(reset, f"reset of {name}")
         self._threshold = parse_expression(threshold, f"threshold of {name}") if threshold else None
+        self._emits = parse_expression(emits, f"emits of {name}") if emits else None
         self._variables = {
             d.name: dimension_of(d.unit, f"d{d.name}/dt of {name}") for d in self._derivatives
         }
-        self.parameters: dict[str, Value] = {}
+        self.parameters: dict[str, Value | Distribution] = {}
         self.units: dict[str, str] = {}
+        self._constants: dict[str, Value | Distribution] = {}
         self._parameter_units: dict[str, Dimension] = {}
         for key, given in (parameters or {}).items():
             value, unit = given if isinstance(given, tuple) else (given, "1")
-            where = f"{key} of {name}"
-            self.parameters[check_name(key, where)] = Parameter(unit).read(value, where)
+            self.parameters[key] = self._read_parameter(key, value, unit)
             self.units[key] = unit
-            self._parameter_units[key] = dimension_of(unit, where)
+        for part in parts:
+            for key, (value, unit) in part.parameters.items():
+                self._read_parameter(key, value, unit)
         self.initial = {
             key: self._read_initial(key, value) for key, value in (initial or {}).items()
         }
@@ -115,6 +151,21 @@ class NeuronModel(Described):
     def derivatives(self) -> tuple[Derivative, ...]:
         """The parsed equations."""
         return self._derivatives
+
+    @property
+    def ports(self) -> Mapping[str, str]:
+        """All input ports, those of synapses included, with the unit of their weights."""
+        return self._ports
+
+    @property
+    def constants(self) -> Mapping[str, Value | Distribution]:
+        """All parameters, those of synapses included."""
+        return self._constants
+
+    @property
+    def emits_expression(self) -> Expr | None:
+        """Parsed ``emits``; None for plain spikes."""
+        return self._emits
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -143,11 +194,28 @@ class NeuronModel(Described):
 
     # --- checks ---
 
-    def _read_initial(self, key: str, value: Any) -> Value:
+    def _synapse(self, port: str, given: Any) -> SynapseParts:
+        where = f"synapse {port!r} of {self.name}"
+        if not isinstance(given, Synapse):
+            raise DescriptionError(f"{where}: {given!r} is not a synapse such as Exponential(5e-3)")
+        return given.parts(check_name(port, where), self.current)
+
+    def _read_parameter(self, key: str, value: Any, unit: str) -> Value | Distribution:
+        where = f"{key} of {self.name}"
+        check_name(key, where)
+        if key in self._constants:
+            raise EquationError(f"{self.name}: parameter {key!r} is declared twice")
+        self._parameter_units[key] = dimension_of(unit, where)
+        minimum = 0.0 if key in self.positive else -np.inf
+        read = read_number(value, unit, where, minimum, exclusive=True)
+        self._constants[key] = read
+        return read
+
+    def _read_initial(self, key: str, value: Any) -> Value | Distribution:
         where = f"initial {key} of {self.name}"
         for derivative in self._derivatives:
             if derivative.name == key:
-                return Parameter(derivative.unit).read(value, where)
+                return read_number(value, derivative.unit, where)
         raise DescriptionError(
             f"{where}: no such variable; {self.name} has {', '.join(self._variables) or 'none'}"
         )
@@ -156,9 +224,9 @@ class NeuronModel(Described):
         name = self.name
         ports = {
             check_name(port, f"input port of {name}"): dimension_of(unit, f"port {port} of {name}")
-            for port, unit in self.inputs.items()
+            for port, unit in self._ports.items()
         }
-        groups = [set(self._variables), set(self.parameters), set(ports)]
+        groups = [set(self._variables), set(self._constants), set(ports)]
         for i, group in enumerate(groups):
             for other in groups[i + 1 :]:
                 if group & other:
@@ -194,78 +262,37 @@ class NeuronModel(Described):
             if found := set(names(self._threshold)) & set(ports):
                 raise EquationError(f"{where}: the input {min(found)!r} is not read there")
             dimension(self._threshold, known, where)
+        elif self.emits:
+            raise EquationError(f"{name}: emits without a threshold: there are no events; give one")
         elif self.reset:
             raise EquationError(f"{name}: a reset without a threshold never happens; give both")
+        if self._emits is not None:
+            where = f"emits of {name}"
+            if found := set(names(self._emits)) & set(ports):
+                raise EquationError(f"{where}: the input {min(found)!r} is not read there")
+            dimension(self._emits, known, where)
         if self.refractory:
             if self._parameter_units.get(self.refractory) != time:
                 raise EquationError(
                     f"refractory of {name}: {self.refractory!r} must name a parameter in seconds"
                 )
-            Parameter("second", minimum=0.0).read(
-                self.parameters[self.refractory], f"{self.refractory} of {name}"
+            read_number(
+                self._constants[self.refractory], "second", f"{self.refractory} of {name}", 0.0
             )
+        for key in self.positive:
+            if key not in self._constants:
+                raise EquationError(f"positive of {name}: {key!r} is not a parameter")
         for variable in self.held:
             if variable not in self._variables:
                 raise EquationError(f"held of {name}: {variable!r} is not a state variable")
 
 
-class LIF(NeuronModel):
-    r"""Leaky integrate-and-fire neuron with delta synapses.
-
-    .. math:: \tau_m \frac{dv}{dt} = v_\mathrm{rest} - v, \qquad v \leftarrow v + \sum w
-
-    Integrated exactly: v decays first, then the weights that arrived in this step are added, then
-    the threshold is tested, as in Tadros et al. 2022 and in Loihi's compartments. Model: Lapicque
-    1907; Gerstner et al. 2014, *Neuronal Dynamics*, ch. 1.3.
-
-    Parameters
-    ----------
-    tau_m : float or array, second, default 20 ms
-        Membrane time constant.
-    v_threshold : float or array, volt, default 1
-        Spike threshold.
-    v_reset : float or array, volt, default 0
-        Value after a spike.
-    v_rest : float or array, volt, default 0
-        Resting value.
-    t_ref : float or array, second, default 0
-        Refractory period: after a spike at step k, v is held at v_reset and inputs are ignored
-        before step ``k + t_ref/dt``. Must be a multiple of dt.
-    v_init : float or array, volt, optional
-        Value before the first step; v_rest by default.
-    comparison : {">=", ">"}
-        Whether a unit exactly at threshold spikes.
-    """
-
-    def __init__(
-        self,
-        tau_m: Any = 20e-3,
-        v_threshold: Any = 1.0,
-        v_reset: Any = 0.0,
-        v_rest: Any = 0.0,
-        t_ref: Any = 0.0,
-        v_init: Any = None,
-        *,
-        comparison: str = ">=",
-    ) -> None:
-        if comparison not in (">=", ">"):
-            raise DescriptionError(f"comparison of LIF is {comparison!r}; use '>=' or '>'")
-        Parameter("second", minimum=0.0, exclusive=True).read(tau_m, "tau_m of LIF")
-        super().__init__(
-            "dv/dt = (v_rest - v) / tau_m : volt",
-            parameters={
-                "tau_m": (tau_m, "second"),
-                "v_threshold": (v_threshold, "volt"),
-                "v_reset": (v_reset, "volt"),
-                "v_rest": (v_rest, "volt"),
-                "t_ref": (t_ref, "second"),
-            },
-            inputs={"delta": "volt"},
-            after="v += delta",
-            threshold=f"v {comparison} v_threshold",
-            reset="v = v_reset",
-            refractory="t_ref",
-            held=("v",),
-            initial={"v": v_rest if v_init is None else v_init},
-            name="LIF",
-        )
+def read_number(
+    value: Any, unit: str, where: str, minimum: float = -np.inf, *, exclusive: bool = False
+) -> Value | Distribution:
+    """A value in SI units, or a distribution (whose numbers are checked when they are drawn)."""
+    if not isinstance(value, Distribution):
+        return Parameter(unit, minimum, exclusive).read(value, where)
+    if value.dimension is not None and value.dimension != dimension_of(unit, where):
+        raise UnitError(f"{where}: {value!r} is in {value.dimension}, expected {unit}")
+    return value

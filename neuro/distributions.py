@@ -1,0 +1,66 @@
+"""Numbers that are drawn when the network is compiled: weights, delays, parameters."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.description import Described, Parameter
+from neuro.errors import DescriptionError
+from neuro.units import Dimension, given_dimension
+
+
+class Distribution(Described):
+    """Base of distributions. A drawn number is the same in every run with the same seed."""
+
+    _dimension: Dimension | None = None
+
+    @property
+    def dimension(self) -> Dimension | None:
+        """Dimension of the quantities it was made from; None for plain numbers."""
+        return self._dimension
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+        """``count`` numbers."""
+
+
+class Uniform(Distribution):
+    """Numbers drawn uniformly from ``[low, high)``."""
+
+    def __init__(self, low: Any, high: Any) -> None:
+        self.low = finite(low, "low of Uniform")
+        self.high = finite(high, "high of Uniform")
+        self._dimension = given_dimension(low, "low of Uniform")
+        if self.high < self.low:
+            raise DescriptionError(f"Uniform: high {self.high:g} is below low {self.low:g}; swap")
+
+    def draw(self, generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+        """``count`` numbers."""
+        return generator.uniform(self.low, self.high, count)
+
+
+class Normal(Distribution):
+    """Numbers drawn from a normal distribution."""
+
+    def __init__(self, mean: Any, sd: Any) -> None:
+        self.mean = finite(mean, "mean of Normal")
+        self.sd = finite(sd, "sd of Normal")
+        self._dimension = given_dimension(mean, "mean of Normal")
+        if self.sd < 0:
+            raise DescriptionError(f"Normal: sd {self.sd:g} is negative")
+
+    def draw(self, generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+        """``count`` numbers."""
+        return generator.normal(self.mean, self.sd, count)
+
+
+def finite(value: Any, where: str) -> float:
+    """One finite number, in SI units when it is a quantity."""
+    number = Parameter(None).read(value, where)
+    if isinstance(number, np.ndarray):
+        raise DescriptionError(f"{where} has shape {number.shape}; expected one number")
+    return number
