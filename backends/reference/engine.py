@@ -8,14 +8,16 @@ and repeated multiplication is not a power once it is rounded.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.backends.reference.synapses import Selection, Synapses, synapses
+from neuro.backends.reference.learning import Learning
+from neuro.backends.reference.synapses import DelayedSynapses, Synapses, synapses
 from neuro.backends.reference.tape import Tape
-from neuro.connectivity import IntArray
+from neuro.connectivity import IntArray, Sparse
 from neuro.engine import Engine, Recorded, State
 from neuro.equations.evaluation import evaluator
 from neuro.equations.expression import names
@@ -62,7 +64,7 @@ class ReferenceEngine(Engine):
             Plasticity: self._plasticity,
         }
         after = next(
-            (i for i, s in enumerate(program.steps) if not isinstance(s, Arrive | Update)),
+            (i for i, s in enumerate(program.steps) if isinstance(s, Threshold | Reset)),
             len(program.steps),
         )
         self._before: list[Callable[[], None]] = [build[type(s)](s) for s in program.steps[:after]]
@@ -140,14 +142,26 @@ class ReferenceEngine(Engine):
             self._shared[key] = synapses(self.program.connectivity[step.synapses], step.transposed)
         return self._shared[key]
 
+    def _arrivals_of(self, step: Arrive | Plasticity) -> Callable[[], IntArray]:
+        """What arrives in a step: presynaptic units, or synapses when each has its own delay."""
+        if step.delays is None:
+            return lambda: self._arrivals(step.source, step.delay)
+        connectivity = self.program.connectivity[step.synapses]
+        assert isinstance(connectivity, Sparse)
+        late = DelayedSynapses(connectivity, self._arrays[step.delays])
+        return lambda: late.arriving(partial(self._arrivals, step.source))
+
     def _arrive(self, step: Arrive) -> Callable[[], None]:
         into, weights = self._arrays[step.into], self._arrays[step.weights]
-        deliver = self._synapses(step).deliver
+        factors = [(f, self._arrays[array_of(f)]) for f in step.factors]
+        all_synapses = self._synapses(step)
+        deliver = all_synapses.deliver if step.delays is None else all_synapses.deliver_synapses
+        arrivals = self._arrivals_of(step)
 
         def call() -> None:
-            arriving = self._arrivals(step.source, step.delay)
+            arriving = arrivals()
             if len(arriving):
-                deliver(weights, arriving, into)
+                deliver(weights, arriving, factors, into)
             else:
                 into.fill(0)
 
@@ -183,78 +197,33 @@ class ReferenceEngine(Engine):
         return call
 
     def _plasticity(self, step: Plasticity) -> Callable[[], None]:
-        tapes = [self._decay(step, side) for side in ("pre", "post")]
-        all_synapses = self._synapses(step)
-        on_pre = self._event(step.on_pre, all_synapses.of_pre)
-        on_post = self._event(step.on_post, all_synapses.of_post)
-        pre_flag = self._arrays[step.pre_flag] if step.pre_flag else None
-        post_flag = self._arrays[step.post_flag] if step.post_flag else None
+        learn = Learning(
+            step,
+            self._arrays,
+            self.program.dtype,
+            self._synapses(step),
+            [self._decay(step, side) for side in ("pre", "post")],
+        )
+        arrivals = self._arrivals_of(step)
 
         def call() -> None:
-            arriving = self._arrivals(step.source, step.delay)
-            spiking = self._spikes[step.target]
-            for tape in tapes:
-                tape.run()
-            if not (len(arriving) or len(spiking)):
-                return
-            if pre_flag is not None:
-                pre_flag[arriving] = True
-            if post_flag is not None:
-                post_flag[spiking] = True
-            if len(arriving):
-                on_pre(arriving)
-            if len(spiking):
-                on_post(spiking)
-            if pre_flag is not None:
-                pre_flag[arriving] = False
-            if post_flag is not None:
-                post_flag[spiking] = False
+            spiking = _NONE if step.short_term else self._spikes[step.target]
+            learn(arrivals(), spiking, (self._now + 1) % step.every == 0)
 
         return call
 
     def _decay(self, step: Plasticity, side: str) -> Tape:
+        """Decay of the traces of one side, which is dense."""
         tape = self._tape(step.source if side == "pre" else step.target)
         for assign in step.decay:
             if side_of(assign.target) == side:
                 tape.assign(assign)
         return tape
 
-    def _event(
-        self, assigns: tuple[Assign, ...], select: Callable[[IntArray], Selection]
-    ) -> Callable[[IntArray], None]:
-        """What an event does to some units and, found by ``select``, their synapses."""
-        actions = [
-            # A trace changes once per unit, a synaptic array once per synapse of those units.
-            (
-                bool(side_of(a.target)),
-                self._for_units(a) if side_of(a.target) else self._for_synapses(a),
-            )
-            for a in assigns
-        ]
-
-        def call(units: IntArray) -> None:
-            selection = None
-            for once_per_unit, act in actions:
-                if not once_per_unit and selection is None:
-                    selection = select(units)
-                act(units if once_per_unit else selection)
-
-        return call
-
-    def _for_synapses(self, assign: Assign) -> Callable[[Any], None]:
+    def _for_units(self, assign: Assign) -> Callable[[IntArray], None]:
         target = self._arrays[assign.target]
         value = evaluator(assign.expression, self.program.dtype)
-        read = {n: self._arrays[array_of(n)] for n in names(assign.expression)}
-
-        def call(selection: Selection) -> None:
-            selection.scatter(target, value({n: selection.gather(n, a) for n, a in read.items()}))
-
-        return call
-
-    def _for_units(self, assign: Assign) -> Callable[[Any], None]:
-        target = self._arrays[array_of(assign.target)]
-        value = evaluator(assign.expression, self.program.dtype)
-        read = {n: self._arrays[array_of(n)] for n in names(assign.expression)}
+        read = {n: self._arrays[n] for n in names(assign.expression)}
 
         def call(units: IntArray) -> None:
             target[units] = value({n: a[units] if a.ndim else a for n, a in read.items()})

@@ -7,7 +7,7 @@ order that the program states. ``numpy.sum`` along a contiguous axis would add p
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,24 @@ from numpy.typing import NDArray
 from neuro.connectivity import Connectivity, Dense, IntArray, Sparse
 from neuro.program import side_of
 
-Arrays = Mapping[str, NDArray[Any]]
+#: Names with sides, and the arrays, of what multiplies the weights of an arrival.
+Factors = Sequence[tuple[str, NDArray[Any]]]
 
 
 class Synapses(ABC):
     """The synapses of one projection as seen from its source ("pre") and target ("post")."""
 
     @abstractmethod
-    def deliver(self, weights: NDArray[Any], pre: IntArray, into: NDArray[Any]) -> None:
-        """``into[post] = sum of weights[pre, post]`` over the given pre units, in order."""
+    def deliver(
+        self, weights: NDArray[Any], pre: IntArray, factors: Factors, into: NDArray[Any]
+    ) -> None:
+        """``into[post] = sum of weights[pre, post] * factors`` over the pre units, in order."""
+
+    def deliver_synapses(
+        self, weights: NDArray[Any], chosen: IntArray, factors: Factors, into: NDArray[Any]
+    ) -> None:
+        """The same over single synapses, in the order given."""
+        raise AssertionError("only sparse synapses have delays of their own")
 
     @abstractmethod
     def of_pre(self, units: IntArray) -> Selection:
@@ -33,6 +42,14 @@ class Synapses(ABC):
     @abstractmethod
     def of_post(self, units: IntArray) -> Selection:
         """The synapses that reach some post units."""
+
+    @abstractmethod
+    def all(self) -> Selection:
+        """All synapses."""
+
+    def single(self, chosen: IntArray) -> Selection:
+        """Some synapses by their index."""
+        raise AssertionError("only sparse synapses are chosen one by one")
 
 
 class Selection(ABC):
@@ -51,16 +68,27 @@ def synapses(connectivity: Connectivity, transposed: bool) -> Synapses:
     """The implementation for a connectivity and a direction."""
     if isinstance(connectivity, Dense):
         return _DenseSynapses(transposed)
-    return _SparseSynapses(connectivity, transposed)
+    if isinstance(connectivity, Sparse):
+        return _SparseSynapses(connectivity, transposed)
+    return _SharedWeights(*connectivity.expand())
 
 
 class _DenseSynapses(Synapses):
     def __init__(self, transposed: bool) -> None:
         self._transposed = transposed
 
-    def deliver(self, weights: NDArray[Any], pre: IntArray, into: NDArray[Any]) -> None:
+    def deliver(
+        self, weights: NDArray[Any], pre: IntArray, factors: Factors, into: NDArray[Any]
+    ) -> None:
         rows = weights.T if self._transposed else weights
-        if len(pre) == 1 or self._transposed or into.size == 1:
+        if factors:
+            block = rows[pre]
+            for _, factor in factors:
+                block = block * factor[pre][:, None]
+            into[:] = block[0]
+            for row in block[1:]:
+                np.add(into, row, into)
+        elif len(pre) == 1 or self._transposed or into.size == 1:
             into[:] = rows[pre[0]]
             for unit in pre[1:]:
                 np.add(into, rows[unit], into)
@@ -74,6 +102,9 @@ class _DenseSynapses(Synapses):
     def of_post(self, units: IntArray) -> Selection:
         return _DenseSelection((slice(None), units), self._transposed)
 
+    def all(self) -> Selection:
+        return _DenseSelection((slice(None), slice(None)), self._transposed)
+
 
 class _DenseSelection(Selection):
     def __init__(self, index: tuple[Any, Any], transposed: bool) -> None:
@@ -83,7 +114,9 @@ class _DenseSelection(Selection):
         if array.ndim == 0:
             return array
         side = side_of(name)
-        if side == "pre":
+        if side == "shared":
+            values = array[0]
+        elif side == "pre":
             values = array[self._index[0]][:, None]
         elif side == "post":
             values = array[self._index[1]][None, :]
@@ -109,16 +142,66 @@ class _SparseSynapses(Synapses):
             self._by_pre, self._by_post = by_row, columns
             self._pre, self._post = rows, c.targets
 
-    def deliver(self, weights: NDArray[Any], pre: IntArray, into: NDArray[Any]) -> None:
-        chosen = self._by_pre(pre)
+    def deliver(
+        self, weights: NDArray[Any], pre: IntArray, factors: Factors, into: NDArray[Any]
+    ) -> None:
+        self.deliver_synapses(weights, self._by_pre(pre), factors, into)
+
+    def deliver_synapses(
+        self, weights: NDArray[Any], chosen: IntArray, factors: Factors, into: NDArray[Any]
+    ) -> None:
+        values = weights[chosen]
+        for name, factor in factors:
+            values = values * factor[self._pre[chosen] if side_of(name) else chosen]
         into.fill(0)
-        np.add.at(into, self._post[chosen], weights[chosen])
+        np.add.at(into, self._post[chosen], values)
 
     def of_pre(self, units: IntArray) -> Selection:
         return _SparseSelection(self._by_pre(units), self._pre, self._post)
 
     def of_post(self, units: IntArray) -> Selection:
         return _SparseSelection(self._by_post(units), self._pre, self._post)
+
+    def all(self) -> Selection:
+        return _SparseSelection(slice(None), self._pre, self._post)
+
+    def single(self, chosen: IntArray) -> Selection:
+        return _SparseSelection(chosen, self._pre, self._post)
+
+
+class _SharedWeights(_SparseSynapses):
+    """A convolution, spread out: every synapse knows the index of its weight in the kernel."""
+
+    def __init__(self, c: Sparse, weight: IntArray) -> None:
+        super().__init__(c, transposed=False)
+        self._weight = weight
+
+    def deliver_synapses(
+        self, weights: NDArray[Any], chosen: IntArray, factors: Factors, into: NDArray[Any]
+    ) -> None:
+        spread = weights.reshape(-1)[self._weight[chosen]]
+        into.fill(0)
+        for name, factor in factors:
+            assert side_of(name), "a convolution has no synaptic factors"
+            spread = spread * factor[self._pre[chosen]]
+        np.add.at(into, self._post[chosen], spread)
+
+
+class DelayedSynapses:
+    """Which synapses have an arrival, when each has its own delay."""
+
+    def __init__(self, c: Sparse, delays: NDArray[np.integer[Any]]) -> None:
+        rows = c.rows
+        self._lists = []
+        for delay in np.unique(delays)[::-1]:  # what was emitted first arrives first
+            chosen = np.flatnonzero(delays == delay)
+            start = np.searchsorted(rows[chosen], np.arange(c.n_pre + 1))
+            self._lists.append((int(delay), _Lists(start, chosen)))
+
+    def arriving(self, emitted: Callable[[int], IntArray]) -> IntArray:
+        """Indices of synapses; ``emitted(d)`` gives the units that spiked d steps ago."""
+        found = [lists(units) for d, lists in self._lists if len(units := emitted(d))]
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
 class _Lists:
@@ -135,13 +218,15 @@ class _Lists:
 
 
 class _SparseSelection(Selection):
-    def __init__(self, chosen: IntArray, pre: IntArray, post: IntArray) -> None:
+    def __init__(self, chosen: IntArray | slice, pre: IntArray, post: IntArray) -> None:
         self._chosen, self._pre, self._post = chosen, pre, post
 
     def gather(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         if array.ndim == 0:
             return array
         match side_of(name):
+            case "shared":
+                return np.asarray(array[0])
             case "pre":
                 return array[self._pre[self._chosen]]
             case "post":
