@@ -526,7 +526,8 @@ class _Neurons:
         for s in statements:
             expression = fold(substitute(s.expression, resolve))
             target = s.target if s.target.startswith("_") else f"{owner}.{s.target}"
-            assigns.append(Assign(target, expression))
+            if expression != Name(target):  # a port without projections
+                assigns.append(Assign(target, expression))
         assigns = _fused(assigns)
         if self.refractory is not None:
             assigns = [self.hold(a) for a in assigns]

@@ -55,14 +55,23 @@ class Synapse(Described, ABC):
     """Base of synapses."""
 
     @abstractmethod
-    def parts(self, port: str, current: str) -> SynapseParts:
-        """What the port adds to a neuron whose input current has the unit ``current``."""
+    def parts(self, port: str, current: str, symbol: str = "I") -> SynapseParts:
+        """What the port adds to a neuron.
+
+        Parameters
+        ----------
+        port : str
+        current : str
+            Unit of the neuron's input current.
+        symbol : str
+            Of the quantity whose course this is: I, or g for a conductance.
+        """
 
 
 class Delta(Synapse):
     r"""Arrivals step the membrane potential: :math:`v \leftarrow v + \sum w`. Weights in volts."""
 
-    def parts(self, port: str, current: str) -> SynapseParts:
+    def parts(self, port: str, current: str, symbol: str = "I") -> SynapseParts:
         """One statement."""
         return SynapseParts(port, "volt", after=f"v += {port}")
 
@@ -84,14 +93,15 @@ class Exponential(Synapse):
     def __init__(self, tau: Any = 5e-3) -> None:
         self.tau = _time(tau, "tau of Exponential")
 
-    def parts(self, port: str, current: str) -> SynapseParts:
+    def parts(self, port: str, current: str, symbol: str = "I") -> SynapseParts:
         """One variable, ``I_<port>``."""
+        course = f"{symbol}_{port}"
         return SynapseParts(
             port,
             current,
-            after=f"I_{port} += {port}",
-            equations=f"dI_{port}/dt = -I_{port} / tau_{port} : {current}",
-            current=f"I_{port}",
+            after=f"{course} += {port}",
+            equations=f"d{course}/dt = -{course} / tau_{port} : {current}",
+            current=course,
             parameters={f"tau_{port}": (self.tau, "second")},
         )
 
@@ -112,15 +122,16 @@ class Alpha(Synapse):
     def __init__(self, tau: Any = 5e-3) -> None:
         self.tau = _time(tau, "tau of Alpha")
 
-    def parts(self, port: str, current: str) -> SynapseParts:
+    def parts(self, port: str, current: str, symbol: str = "I") -> SynapseParts:
         """Two variables: ``I_<port>`` and ``h_<port>``, which drives it."""
+        course = f"{symbol}_{port}"
         return SynapseParts(
             port,
             current,
             after=f"h_{port} += {np.e!r} * {port}",
-            equations=f"dI_{port}/dt = (h_{port} - I_{port}) / tau_{port} : {current}\n"
+            equations=f"d{course}/dt = (h_{port} - {course}) / tau_{port} : {current}\n"
             f"dh_{port}/dt = -h_{port} / tau_{port} : {current}",
-            current=f"I_{port}",
+            current=course,
             parameters={f"tau_{port}": (self.tau, "second")},
         )
 
@@ -147,7 +158,7 @@ class DoubleExponential(Synapse):
                 f" {self.tau_decay:g} s; use Alpha when they are equal"
             )
 
-    def parts(self, port: str, current: str) -> SynapseParts:
+    def parts(self, port: str, current: str, symbol: str = "I") -> SynapseParts:
         """Two variables, ``fall_<port>`` and ``rise_<port>``, whose difference is the current."""
         rise, decay = self.tau_rise, self.tau_decay
         peak = rise * decay / (decay - rise) * np.log(decay / rise)
@@ -190,10 +201,10 @@ class Conductance(Synapse):
         self.course = course
         self.reversal = Parameter("volt").read(reversal, "reversal of Conductance")
 
-    def parts(self, port: str, current: str) -> SynapseParts:
+    def parts(self, port: str, current: str, symbol: str = "I") -> SynapseParts:
         """The variables of the course; the reversal potential is ``E_<port>``."""
-        unit = {"volt": "1", "amp": "siemens"}.get(current, f"{current}/volt")
-        course = self.course.parts(port, unit)
+        unit = {"volt": "1", "ampere": "siemens"}.get(current, f"{current}/volt")
+        course = self.course.parts(port, unit, "g")
         return SynapseParts(
             port,
             unit,
