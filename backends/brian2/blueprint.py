@@ -7,13 +7,16 @@ Brian2 runs the slots of a time step in the order of :data:`SCHEDULE`, which is 
 slot         what happens
 ===========  ================================================================================
 start        input buffers are cleared
-synapses     arrivals: spikes of earlier steps add their weights to the buffers
+synapses     arrivals: spikes of earlier steps add their weights to the buffers; before those of
+             its projection, each rule of short-term plasticity
 groups       updates
 thresholds   spikes; sources emit theirs
 resets       of the units that spiked
-plasticity   per rule: decay, flags, arrivals, then spikes (:mod:`.rules`)
+plasticity   per rule: decay, flags, arrivals, spikes, then every so often (:mod:`.rules`)
 end          monitors
 ===========  ================================================================================
+
+Within a slot, objects run in the order in which they were drawn.
 
 Because spikes are pushed into Brian2's queues where a pathway runs, and arrivals run *before*
 this step's thresholds, a delay of d steps is a queue of d - 1 steps there; plasticity runs after
@@ -23,14 +26,17 @@ the thresholds, so there it is d.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro.backends.brian2.printing import Printer
+from neuro.connectivity import Convolution
 from neuro.errors import CompileError
-from neuro.program import Program
+from neuro.program import Arrive, Program
 
 SCHEDULE = ("start", "synapses", "groups", "thresholds", "resets", "plasticity", "end")
 
@@ -44,6 +50,20 @@ class Variable:
     shared: bool = False
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A variable of a group that another object reads or writes under a name of its own.
+
+    ``index`` says which element is seen: that of the same ``"unit"`` (between groups), of the
+    ``"pre"`` or ``"post"`` unit (from synapses), or the only one (``"shared"``).
+    """
+
+    name: str
+    group: str
+    variable: str
+    index: str
+
+
 @dataclass
 class Group:
     """A ``NeuronGroup``, or for a source a ``SpikeGeneratorGroup``."""
@@ -54,17 +74,23 @@ class Group:
     source: bool
     threshold: str = ""
     variables: dict[str, Variable] = field(default_factory=dict)
+    references: dict[str, Reference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Routine:
-    """Code for all units of a group, or for those that spiked in this step."""
+    """Code for all units of a group, for those that spiked in this step, or for all synapses.
 
-    group: str
+    ``owner`` is the name of the group or ``Synapses`` object. The code runs in the steps k in
+    which ``k + 1`` is a multiple of ``every``, counted from the first step of the simulation.
+    """
+
+    owner: str
     slot: str
     order: int
     code: str
     spiking: bool = False
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -72,7 +98,8 @@ class Pathway:
     """Code for all synapses of units whose spikes come out of a queue.
 
     ``lag`` is the length of the queue in steps; ``before_threshold`` says that spikes of a step
-    are pushed in the next one.
+    are pushed in the next one. With ``delays``, an int variable of the ``Synapses`` object,
+    each synapse has a delay of its own, and the queue is as long as the longest asks.
     """
 
     name: str
@@ -80,7 +107,13 @@ class Pathway:
     slot: str
     order: int
     code: str
-    lag: int
+    delay: int
+    delays: str | None = None
+
+    @property
+    def lag(self) -> int:
+        """Steps that the longest delay spends in the queue."""
+        return self.delay - int(self.before_threshold)
 
     @property
     def before_threshold(self) -> bool:
@@ -97,6 +130,7 @@ class Synapses:
     source: str
     target: str
     variables: dict[str, Variable] = field(default_factory=dict)
+    references: dict[str, Reference] = field(default_factory=dict)
     pathways: list[Pathway] = field(default_factory=list)
 
 
@@ -129,6 +163,7 @@ class Blueprint:
     monitored: tuple[str, ...] = ()
     traces: tuple[Trace, ...] = ()
     outputs: tuple[str, ...] = ()
+    _objects: int = 0
 
     def group(self, population: str) -> Group:
         """Group of a population."""
@@ -143,43 +178,93 @@ class Blueprint:
         """Kind of a program array, with or without side."""
         return self.program.arrays[name.partition("@")[0]].kind
 
+    def next_order(self) -> int:
+        """Number of the next object; within a slot, objects run in this order."""
+        self._objects += 1
+        return self._objects
+
     def place(self, name: str, owner: Group | Synapses) -> str:
         """Make sure that an array lives in (or, shared, also in) an object; its Brian2 name."""
         array = self.program.arrays[name]
-        index = list(self.program.arrays).index(name)
-        variable = f"{clean(array.variable)}_a{index}"
+        variable = self._variable(name)
         if variable not in owner.variables:
             owner.variables[variable] = Variable(variable, array.kind, array.domain == "")
             self.places.setdefault(name, []).append(Place(owner.name, variable))
         return variable
 
-    def printer(self, group: Group) -> Printer:
-        """Printer for code that runs per unit of a group."""
+    def refer(self, name: str, owner: Group | Synapses, index: str) -> str:
+        """Make sure that an object sees an array of another group; the name it has there."""
+        group = self.groups[self.program.arrays[name].domain]
+        variable = self.place(name, group)
+        seen = f"{variable}_{index}"
+        owner.references[seen] = Reference(seen, group.name, variable, index)
+        return seen
+
+    def _variable(self, name: str) -> str:
+        index = list(self.program.arrays).index(name)
+        return f"{clean(self.program.arrays[name].variable)}_a{index}"
+
+    def values(self, name: str, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Values of an array as Brian2 has them: flat; of a kernel, one for each synapse."""
+        connectivity = self.program.connectivity.get(self.program.arrays[name].domain)
+        if isinstance(connectivity, Convolution) and name in self._weights:
+            return array.reshape(-1)[connectivity.expand()[1]]
+        return array.reshape(-1)
+
+    @cached_property
+    def _weights(self) -> set[str]:
+        return {s.weights for s in self.program.steps if isinstance(s, Arrive)}
+
+    def printer(self, group: Group, side: str = "") -> Printer:
+        """Printer for code that runs per unit of a group, which is on one side of a rule."""
 
         def rename(name: str) -> str:
-            array = self.program.arrays[name.partition("@")[0]]
-            if array.domain not in (group.population, ""):
-                raise CompileError(
-                    f"brian2: {name!r} belongs to {array.domain!r} and cannot be used in code of"
-                    f" population {group.population!r}"
-                )
-            return self.place(array.name, group)
+            array, _, of = name.partition("@")
+            domain = self.program.arrays[array].domain
+            if of == "shared":
+                return self._shared(name, group)
+            if of == side and domain in (group.population, ""):
+                return self.place(array, group)
+            if not of and domain == "":
+                return self.place(array, group)
+            if of and of == side and self.program.sizes.get(domain) == group.size:
+                return self.refer(array, group, "unit")
+            raise CompileError(
+                f"brian2: {name!r} has one value per element of {domain!r} and cannot be used in"
+                f" code of population {group.population!r}"
+            )
 
         return Printer(rename, self.kind, self.program.precision)
 
-    def synaptic_printer(self, synapses: Synapses, sides: dict[str, str]) -> Printer:
+    def synaptic_printer(self, synapses: Synapses, sides: Mapping[str, str]) -> Printer:
         """Printer for code per synapse; ``sides`` maps program sides to Brian2's sides."""
 
         def rename(name: str) -> str:
-            array, _, side = name.partition("@")
-            if not side:
+            array, _, of = name.partition("@")
+            domain = self.program.arrays[array].domain
+            if of == "shared":
+                return self._shared(name, synapses)
+            if not of and domain not in self.program.sizes:
                 return self.place(array, synapses)
-            population = synapses.source if sides[side] == "pre" else synapses.target
-            if self.program.arrays[array].domain not in (population, ""):
-                raise CompileError(f"brian2: {name!r} does not belong to {population!r}")
-            return f"{self.place(array, self.groups[population])}_{sides[side]}"
+            if of:
+                group = self.groups[synapses.source if sides[of] == "pre" else synapses.target]
+                if domain in (group.population, ""):
+                    return f"{self.place(array, group)}_{sides[of]}"
+                if self.program.sizes.get(domain) == group.size:
+                    return self.refer(array, synapses, sides[of])
+            raise CompileError(
+                f"brian2: {name!r} has one value per element of {domain!r} and cannot be used in"
+                f" code of the synapses of {synapses.projection!r}"
+            )
 
         return Printer(rename, self.kind, self.program.precision)
+
+    def _shared(self, name: str, owner: Group | Synapses) -> str:
+        array = name.partition("@")[0]
+        domain = self.program.arrays[array].domain
+        if self.program.sizes.get(domain) != 1:
+            raise CompileError(f"brian2: {name!r} is no array of a population of size 1")
+        return self.refer(array, owner, "shared")
 
 
 def clean(name: str) -> str:

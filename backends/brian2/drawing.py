@@ -13,8 +13,8 @@ from neuro.backends.brian2.blueprint import (
     Trace,
     clean,
 )
-from neuro.backends.brian2.rules import add_rule
-from neuro.equations.expression import names
+from neuro.backends.brian2.rules import add_rule, sides_of
+from neuro.equations.expression import Binary, Expr, Name, names
 from neuro.errors import CompileError
 from neuro.program import Arrive, Assign, Plasticity, Program, Reset, Threshold, Update
 
@@ -40,21 +40,21 @@ def draw(program: Program) -> Blueprint:
         plan.synapses[projection] = Synapses(
             f"con{index}_{clean(projection)}", projection, arrive.source, arrive.target
         )
-    for index, step in enumerate(program.steps):
+    for step in program.steps:
         match step:
             case Arrive():
-                _arrive(plan, step, index)
+                _arrive(plan, step)
             case Update(population=population, assigns=assigns):
-                _routine(plan, population, assigns, "groups", index)
+                _routine(plan, population, assigns, "groups")
             case Reset(population=population, assigns=assigns):
-                _routine(plan, population, assigns, "resets", index, spiking=True)
+                _routine(plan, population, assigns, "resets", spiking=True)
             case Threshold(population=population, condition=condition):
                 group = plan.group(population)
                 if group.threshold:
                     raise CompileError(f"brian2: {population!r} has two thresholds")
                 group.threshold = plan.printer(group).condition(condition)
             case Plasticity():
-                add_rule(plan, step, 100 * index)
+                add_rule(plan, step)
     _clear_buffers(plan)
     # Flags are left out: between steps they are false, whatever Brian2's copy holds.
     written = {name for step in program.steps for name in step.writes}
@@ -63,34 +63,36 @@ def draw(program: Program) -> Blueprint:
     return plan
 
 
-def _arrive(plan: Blueprint, step: Arrive, index: int) -> None:
-    synapses = plan.synapses[step.synapses]
-    here, there = ("post", "pre") if step.transposed else ("pre", "post")
-    weight = plan.place(step.weights, synapses)
-    buffer = plan.place(step.into, plan.group(step.target))
+def _arrive(plan: Blueprint, step: Arrive) -> None:
+    synapses, order = plan.synapses[step.synapses], plan.next_order()
+    sides = sides_of(step)
+    product: Expr = Name(step.weights)
+    for factor in step.factors:
+        product = Binary("*", product, Name(factor))
+    printer = plan.synaptic_printer(synapses, sides)
+    value = printer.number(product)
+    buffer = f"{plan.place(step.into, plan.group(step.target))}_{sides['post']}"
+    code = f"{buffer} += {value}"
+    if step.factors:
+        code = f"arriving = {value}\n{buffer} += arriving"
+    delays = None if step.delays is None else plan.place(step.delays, synapses)
+    name = f"arrive{order}"
     synapses.pathways.append(
-        Pathway(
-            name=f"arrive{index}",
-            side=here,
-            slot="synapses",
-            order=index,
-            code=f"{buffer}_{there} += {weight}",
-            lag=step.delay - 1,
-        )
+        Pathway(name, sides["pre"], "synapses", order, code, step.delay, delays)
     )
 
 
 def _clear_buffers(plan: Blueprint) -> None:
     zero = "neuro_real(0.0)" if plan.program.precision == "float32" else "0.0"
-    for population, group in plan.groups.items():
+    for group in plan.groups.values():
         buffers = [
             plan.places[s.into][0].variable
             for s in plan.program.steps
-            if isinstance(s, Arrive) and s.target == population
+            if isinstance(s, Arrive) and s.target == group.population
         ]
         if buffers:
             code = "\n".join(f"{b} = {zero}" for b in buffers)
-            plan.routines.append(Routine(group.population, "start", 0, code))
+            plan.routines.append(Routine(group.name, "start", 0, code))
 
 
 def _routine(
@@ -98,7 +100,6 @@ def _routine(
     population: str,
     assigns: tuple[Assign, ...],
     slot: str,
-    order: int,
     spiking: bool = False,
 ) -> None:
     group = plan.group(population)
@@ -106,7 +107,7 @@ def _routine(
         if not name.startswith("_") and name not in plan.program.arrays:
             raise CompileError(f"brian2: unknown array {name!r} in the {slot} of {population!r}")
     code = plan.printer(group).block(assigns)
-    plan.routines.append(Routine(population, slot, order, code, spiking))
+    plan.routines.append(Routine(group.name, slot, plan.next_order(), code, spiking))
 
 
 def _records(plan: Blueprint) -> None:

@@ -65,7 +65,7 @@ class Brian2Engine(Engine):
             i: [] for i, r in enumerate(self.program.records) if r.variable != "spikes"
         }
         if steps:
-            self.target, self._runner = self._choose(steps)
+            self.target, self._runner = self._choose(max(steps, self.ahead))
             _log.info("%s: brian2 target %s", self.program.name, self.target)
         left, longest = steps, self._longest_piece()
         while left:
@@ -91,7 +91,7 @@ class Brian2Engine(Engine):
             for p, source in self.program.sources.items()
         }
         recent = {p: _shifted(e, -start) for p, e in self._recent.items()}
-        outcome = self._runner.run(Piece(steps, self._arrays, recent, events), progress)
+        outcome = self._runner.run(Piece(start, steps, self._arrays, recent, events), progress)
         self._arrays.update({n: np.array(a) for n, a in outcome.arrays.items()})
         self._step += steps
         found = {p: _shifted(e, start) for p, e in (events | dict(outcome.spikes)).items()}

@@ -1,7 +1,7 @@
 """The two files between this process and a compiled program; both sides follow the blueprint.
 
-Input: number of steps (int64); connections of every sparse projection (count, pre and post as
-int32); every array in its own type; per population with outgoing projections the spikes under
+Input: the first step and the number of steps (int64); connections of every projection that is not
+dense (count, pre and post as int32); every array in its own type; per population with outgoing projections the spikes under
 way; per source its spikes (count, steps and units as int32 each). Output: every array that
 changes; the spikes of monitored populations; traces.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from neuro.backends.brian2.blueprint import Blueprint
 from neuro.backends.brian2.piece import Events, Outcome, Piece
-from neuro.connectivity import Sparse
+from neuro.connectivity import Dense
 from neuro.errors import BackendError
 
 INPUT, OUTPUT = "input.bin", "output.bin"
@@ -31,15 +31,15 @@ def write_input(plan: Blueprint, piece: Piece, folder: Path) -> None:
         def put(values: NDArray[np.generic]) -> None:
             file.write(np.ascontiguousarray(values).data)
 
-        put(np.array([piece.steps], dtype=np.int64))
+        put(np.array([piece.start, piece.steps], dtype=np.int64))
         for connectivity in program.connectivity.values():
-            if isinstance(connectivity, Sparse):
-                rows = np.arange(connectivity.n_pre, dtype=np.int32)
-                put(np.array([connectivity.count], dtype=np.int64))
-                put(np.repeat(rows, np.diff(connectivity.row_start)))
-                put(connectivity.targets.astype(np.int32))
+            if not isinstance(connectivity, Dense):
+                sparse, _ = connectivity.expand()
+                put(np.array([sparse.count], dtype=np.int64))
+                put(sparse.rows.astype(np.int32))
+                put(sparse.targets.astype(np.int32))
         for name in plan.places:
-            put(piece.arrays[name].reshape(-1))
+            put(plan.values(name, piece.arrays[name]))
         for population in program.max_delays:
             put(_packed(piece.recent.get(population, _NONE)))
         for population in program.sources:

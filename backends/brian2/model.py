@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from neuro.backends.brian2.blueprint import SCHEDULE, Blueprint, Group, Routine, Synapses
 from neuro.backends.brian2.functions import functions
-from neuro.connectivity import Connectivity, Dense
+from neuro.connectivity import Dense
+
+#: Brian2's name of the index of a :class:`~neuro.backends.brian2.blueprint.Reference`.
+_INDICES = {
+    "unit": "_idx",
+    "pre": "_presynaptic_idx",
+    "post": "_postsynaptic_idx",
+    "shared": "0",
+}
 
 _TYPES = {"float": "1", "int": "integer", "bool": "boolean"}
 
@@ -38,6 +46,8 @@ class Model:
         Spike monitor of each monitored population.
     traces : dict
         State monitor of each recorded array, by index of the record.
+    every : dict
+        Of each routine, by its name: it runs in every so many steps.
     namespace : dict
         Functions that the code uses.
     """
@@ -47,6 +57,7 @@ class Model:
     owners: dict[str, Any]
     spikes: dict[str, Any]
     traces: dict[int, Any]
+    every: dict[str, int]
     namespace: Mapping[str, Any]
 
     def pathway(self, synapses: str, name: str) -> Any:
@@ -75,9 +86,17 @@ def build(plan: Blueprint, connect: bool) -> Model:
             brian2.get_device().array_cache[made.variables["N"]] = None
         owners[synapses.name] = made
     network.add(*owners.values())
-    for index, routine in enumerate(plan.routines):
-        group = owners[plan.group(routine.group).name]
-        network.add(_runner(group, routine, f"routine{index}", clock))
+    for drawn in (*plan.groups.values(), *plan.synapses.values()):
+        for reference in drawn.references.values():
+            seen, index = owners[reference.group], _INDICES[reference.index]
+            owners[drawn.name].variables.add_reference(
+                reference.name, seen, reference.variable, index
+            )
+    runners = {}
+    for number, routine in enumerate(plan.routines):
+        name = f"routine{number}"
+        runners[name] = _runner(plan, owners[routine.owner], routine, name, clock)
+    network.add(*runners.values())
     spikes = {
         p: brian2.SpikeMonitor(owners[plan.group(p).name], when="end", name=f"spikes{k}")
         for k, p in enumerate(plan.monitored)
@@ -94,7 +113,8 @@ def build(plan: Blueprint, connect: bool) -> Model:
         for t in plan.traces
     }
     network.add(*spikes.values(), *traces.values())
-    return Model(network, clock, owners, spikes, traces, functions(program.precision))
+    every = {name: r.every for name, r in zip(runners, plan.routines, strict=True)}
+    return Model(network, clock, owners, spikes, traces, every, functions(program.precision))
 
 
 def pairs(
@@ -104,17 +124,8 @@ def pairs(
     if synapses.projection is None:
         units = np.arange(plan.group(synapses.source).size)
         return units, units
-    return _pairs(plan.program.connectivity[synapses.projection])
-
-
-def _pairs(
-    connectivity: Connectivity,
-) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
-    pre = np.arange(connectivity.n_pre)
-    if isinstance(connectivity, Dense):
-        post = np.arange(connectivity.n_post)
-        return np.repeat(pre, connectivity.n_post), np.tile(post, connectivity.n_pre)
-    return np.repeat(pre, np.diff(connectivity.row_start)), connectivity.targets
+    expanded, _ = plan.program.connectivity[synapses.projection].expand()
+    return expanded.rows, expanded.targets
 
 
 def _equations(owner: Group | Synapses) -> str:
@@ -169,14 +180,18 @@ def _synapses(plan: Blueprint, synapses: Synapses, owners: Mapping[str, Any], cl
         model=_equations(synapses),
         on_pre=code["pre"],
         on_post=code["post"] or None,
-        delay={p.name: p.lag * dt for p in synapses.pathways},
+        # without an entry here, each synapse of a pathway has a delay of its own
+        delay={p.name: p.lag * dt for p in synapses.pathways if p.delays is None},
         clock=clock,
         name=synapses.name,
     )
     for pathway in synapses.pathways:
         runner = getattr(made, pathway.name)
         runner.when, runner.order = pathway.slot, pathway.order
-        runner.template_kwds["dense"] = _shape(plan, synapses)  # for the template of C++
+        # for the templates of C++
+        runner.template_kwds["dense"] = _shape(plan, synapses)
+        runner.template_kwds["delays"] = pathway.delays
+        runner.template_kwds["early"] = int(pathway.before_threshold)
     return made
 
 
@@ -189,21 +204,25 @@ def _shape(plan: Blueprint, synapses: Synapses) -> tuple[int, int] | None:
     return (connectivity.n_pre, connectivity.n_post) if dense else None
 
 
-def _runner(group: Any, routine: Routine, name: str, clock: Any) -> Any:
-    """Code for all units, or for those that spiked (``run_on_event`` works once per group)."""
-    events: dict[str, Any] = {}
+def _runner(plan: Blueprint, owner: Any, routine: Routine, name: str, clock: Any) -> Any:
+    """Code for all units or synapses, or (as ``run_on_event`` does, once) for units that spiked."""
+    drawn = plan.owner(routine.owner)
+    details: dict[str, Any] = {
+        "every": routine.every,
+        "dense": _shape(plan, drawn) if isinstance(drawn, Synapses) else None,
+    }
+    needed = []
     if routine.spiking:
-        events = {
-            "needed_variables": ["_spikespace"],
-            "template_kwds": {"eventspace_variable": group.variables["_spikespace"]},
-        }
+        needed = ["_spikespace"]
+        details["eventspace_variable"] = owner.variables["_spikespace"]
     return CodeRunner(
-        group,
+        owner,
         "reset" if routine.spiking else "stateupdate",
         code=routine.code,
         clock=clock,
         when=routine.slot,
         order=routine.order,
         name=name,
-        **events,
+        needed_variables=needed,
+        template_kwds=details,
     )

@@ -26,8 +26,8 @@ class Piece:
 
     Attributes
     ----------
-    steps : int
-        Its length.
+    start, steps : int
+        Steps of the simulation before it; its length.
     arrays : dict
         Value of every array at its beginning.
     recent : dict
@@ -36,6 +36,7 @@ class Piece:
         Per source: (steps, units) of its spikes.
     """
 
+    start: int
     steps: int
     arrays: Mapping[str, NDArray[np.generic]]
     recent: Mapping[str, Events]

@@ -1,56 +1,37 @@
 """Plasticity in Brian2: one rule becomes routines and pathways of the slot ``plasticity``.
 
+(A rule of short-term plasticity uses the slot ``synapses``, before its projection's arrivals.)
+
 Traces belong to units, so they live in the group of the source or target population. Which units
 have an arrival in this step is known from a flag, which a one-to-one ``Synapses`` object with the
 delay of the projection sets; traces change where it is true. Synaptic statements are pathways of
 the projection's own ``Synapses`` object: of its ``pre`` side with the delay for arrivals, of its
 ``post`` side without delay for spikes, and the other way round for tied, transposed weights.
+
+When every synapse has a delay of its own, arrivals are those of synapses: the flag and what would
+be a trace of the source unit are synaptic variables, and no relay is needed.
 """
 
 from __future__ import annotations
 
-from neuro.backends.brian2.blueprint import Blueprint, Group, Pathway, Routine, Synapses, Variable
+from neuro.backends.brian2.blueprint import Blueprint, Pathway, Routine, Synapses, Variable
 from neuro.equations.expression import names
 from neuro.errors import CompileError
-from neuro.program import Assign, Plasticity, array_of, side_of
+from neuro.program import Arrive, Assign, Plasticity, side_of
 
 Block = tuple[str, list[Assign]]
 
 
-def add_rule(plan: Blueprint, step: Plasticity, order: int) -> None:
-    """Add one rule to the blueprint; its objects have orders from ``order`` on."""
-    source, target = plan.group(step.source), plan.group(step.target)
-    on_pre, on_post = split(step.on_pre, step), split(step.on_post, step)
-    for blocks, allowed in ((on_pre, "pre"), (on_post, "post")):
-        for kind, assigns in blocks:
-            if kind not in (allowed, "synapse"):
-                raise CompileError(
-                    f"brian2: the rule of {step.projection!r} changes {assigns[-1].target!r} in"
-                    f" on_{allowed}; only traces of that side and synapses can change there"
-                )
-    arrived = ""
-    if step.pre_flag is not None or any(kind == "pre" for kind, _ in on_pre):
-        arrived = _flag(plan, source, step.pre_flag, f"arrived_{order}")
-        _relay(plan, step, source, arrived, order + 1)
-    spiked = "" if step.post_flag is None else _flag(plan, target, step.post_flag, "")
-    _start(plan, step, arrived, spiked, order)
-    if spiked:
-        code = f"{spiked} = True"
-        plan.routines.append(Routine(step.target, "plasticity", order + 1, code, spiking=True))
-    for position, (kind, assigns) in enumerate(on_pre):
-        at = order + 2 + position
-        if kind == "synapse":
-            _pathway(plan, step, assigns, "pre", at)
-        else:
-            code = plan.printer(source).block(assigns, guard=arrived)
-            plan.routines.append(Routine(step.source, "plasticity", at, code))
-    for position, (kind, assigns) in enumerate(on_post):
-        at = order + 2 + len(on_pre) + position
-        if kind == "synapse":
-            _pathway(plan, step, assigns, "post", at)
-        else:
-            code = plan.printer(target).block(assigns)
-            plan.routines.append(Routine(step.target, "plasticity", at, code, spiking=True))
+def add_rule(plan: Blueprint, step: Plasticity) -> None:
+    """Add one rule to the blueprint."""
+    _Rule(plan, step).draw()
+
+
+def sides_of(step: Arrive | Plasticity) -> dict[str, str]:
+    """Brian2's side of each side of a step: tied synapses belong to the opposite projection."""
+    if step.transposed:
+        return {"pre": "post", "post": "pre"}
+    return {"pre": "pre", "post": "post"}
 
 
 def split(assigns: tuple[Assign, ...], step: Plasticity) -> list[Block]:
@@ -91,49 +72,116 @@ def split(assigns: tuple[Assign, ...], step: Plasticity) -> list[Block]:
     return blocks
 
 
-def _flag(plan: Blueprint, group: Group, array: str | None, hidden: str) -> str:
-    if array is not None:
-        return plan.place(array, group)
-    group.variables[hidden] = Variable(hidden, "bool")
-    return hidden
+class _Rule:
+    """The drawing of one rule, in the order in which its parts run."""
 
+    def __init__(self, plan: Blueprint, step: Plasticity) -> None:
+        self.plan, self.step = plan, step
+        self.groups = {"pre": plan.group(step.source), "post": plan.group(step.target)}
+        self.synapses = plan.synapses[step.synapses]
+        self.slot = "synapses" if step.short_term else "plasticity"
+        self.delays = None if step.delays is None else plan.place(step.delays, self.synapses)
 
-def _relay(plan: Blueprint, step: Plasticity, source: Group, flag: str, order: int) -> None:
-    """One-to-one synapses that mark the units whose spikes arrive in this step."""
-    name = f"relay_{plan.synapses[step.synapses].name}_{order}"
-    pathway = Pathway("mark", "pre", "plasticity", order, f"{flag}_post = True", step.delay)
-    plan.synapses[name] = Synapses(name, None, step.source, step.source, pathways=[pathway])
+    def draw(self) -> None:
+        step = self.step
+        on_pre = self.blocks(step.on_pre, "on_pre", "pre")
+        on_post = self.blocks(step.on_post, "on_post", "post")
+        arrived = self.arrival_flag(any(kind == "pre" for kind, _ in on_pre))
+        spiked = "" if step.post_flag is None else self.plan.place(step.post_flag, self.groups["post"])
+        self.begin(arrived, spiked)
+        if arrived:
+            self.mark_arrivals(arrived)
+        if spiked:
+            self.routine("post", f"{spiked} = True", spiking=True)
+        for kind, assigns in on_pre:
+            if kind == "synapse":
+                self.pathway(self.print_synaptic(assigns), "pre")
+            else:
+                self.routine(kind, self.print_units(kind, assigns, guard=arrived))
+        for kind, assigns in on_post:
+            if kind == "synapse":
+                self.pathway(self.print_synaptic(assigns), "post")
+            else:
+                self.routine(kind, self.print_units(kind, assigns), spiking=True)
+        for kind, assigns in self.blocks(step.on_step, "on_step", "pre", "post"):
+            self.routine(kind, self.print(kind, assigns), every=step.every)
 
+    def blocks(self, assigns: tuple[Assign, ...], part: str, *sides: str) -> list[Block]:
+        """The statements of a part, cut; units may change on these sides only."""
+        blocks = split(assigns, self.step)
+        if self.delays is not None:
+            sides = tuple(side for side in sides if side != "pre")
+        for kind, body in blocks:
+            if kind not in (*sides, "synapse"):
+                allowed = " and ".join([*(f"traces of side {side!r}" for side in sides), "synapses"])
+                raise CompileError(
+                    f"brian2: the rule of {self.step.projection!r} changes {body[-1].target!r} in"
+                    f" {part}; only {allowed} can change there"
+                )
+        return blocks
 
-def _start(plan: Blueprint, step: Plasticity, arrived: str, spiked: str, order: int) -> None:
-    """Flags of the last step are cleared and traces decay."""
-    flags: dict[str, list[str]] = {step.source: [], step.target: []}
-    decays: dict[str, list[Assign]] = {step.source: [], step.target: []}
-    if arrived:
-        flags[step.source].append(arrived)
-    if spiked:
-        flags[step.target].append(spiked)
-    for kind, assigns in split(step.decay, step):
+    # --- flags ---
+
+    def arrival_flag(self, needed: bool) -> str:
+        """The variable that is true where spikes arrive in this step; empty if there is none."""
+        step = self.step
+        if step.pre_flag is not None:
+            owner = self.groups["pre"] if self.delays is None else self.synapses
+            return self.plan.place(step.pre_flag, owner)
+        if not needed:
+            return ""
+        name = f"arrived_{self.plan.next_order()}"
+        self.groups["pre"].variables[name] = Variable(name, "bool")
+        return name
+
+    def begin(self, arrived: str, spiked: str) -> None:
+        """Flags of the last step are cleared and traces decay."""
+        owners = {"pre": self.groups["pre"], "post": self.groups["post"], "synapse": self.synapses}
+        clear: dict[str, list[str]] = {}
+        if arrived:
+            clear["pre" if self.delays is None else "synapse"] = [f"{arrived} = False"]
+        if spiked:
+            clear["post"] = [f"{spiked} = False"]
+        for kind, assigns in self.blocks(self.step.decay, "decay", "pre", "post"):
+            code = [*clear.pop(kind, ()), self.print(kind, assigns)]
+            self.routine(kind, "\n".join(code))
+        for kind, code in clear.items():
+            self.routine(kind, "\n".join(code))
+
+    def mark_arrivals(self, flag: str) -> None:
+        """Units are marked through one-to-one synapses with the delay, synapses by themselves."""
+        if self.delays is not None:
+            self.pathway(f"{flag} = True", "pre")
+            return
+        order, population = self.plan.next_order(), self.step.source
+        name = f"relay_{self.synapses.name}_{order}"
+        code = f"{flag}_post = True"
+        mark = Pathway("mark", "pre", self.slot, order, code, self.step.delay)
+        self.plan.synapses[name] = Synapses(name, None, population, population, pathways=[mark])
+
+    # --- objects and their code ---
+
+    def routine(self, kind: str, code: str, spiking: bool = False, every: int = 1) -> None:
+        owner = self.synapses if kind == "synapse" else self.groups[kind]
+        order = self.plan.next_order()
+        self.plan.routines.append(Routine(owner.name, self.slot, order, code, spiking, every))
+
+    def pathway(self, code: str, side: str) -> None:
+        """Synaptic statements for arrivals (``side`` pre) or for spikes of the target (post)."""
+        order = self.plan.next_order()
+        delay, delays = (self.step.delay, self.delays) if side == "pre" else (0, None)
+        brian2_side = sides_of(self.step)[side]
+        self.synapses.pathways.append(
+            Pathway(f"rule{order}", brian2_side, self.slot, order, code, delay, delays)
+        )
+
+    def print(self, kind: str, assigns: list[Assign]) -> str:
         if kind == "synapse":
-            raise CompileError(
-                f"brian2: the decay of the rule of {step.projection!r} changes every synapse"
-                f" ({array_of(assigns[-1].target)!r}) in every step; only traces can decay"
-            )
-        decays[step.source if kind == "pre" else step.target] += assigns
-    for population in flags:
-        code = [f"{flag} = False" for flag in flags[population]]
-        if decays[population]:
-            code.append(plan.printer(plan.group(population)).block(decays[population]))
-        if code:
-            plan.routines.append(Routine(population, "plasticity", order, "\n".join(code)))
+            return self.print_synaptic(assigns)
+        return self.print_units(kind, assigns)
 
+    def print_synaptic(self, assigns: list[Assign]) -> str:
+        return self.plan.synaptic_printer(self.synapses, sides_of(self.step)).block(assigns)
 
-def _pathway(
-    plan: Blueprint, step: Plasticity, assigns: list[Assign], side: str, order: int
-) -> None:
-    """Synaptic statements for arrivals (``side`` pre) or for spikes of the target (post)."""
-    sides = {"pre": "post", "post": "pre"} if step.transposed else {"pre": "pre", "post": "post"}
-    synapses = plan.synapses[step.synapses]
-    code = plan.synaptic_printer(synapses, sides).block(assigns)
-    lag = step.delay if side == "pre" else 0
-    synapses.pathways.append(Pathway(f"rule{order}", sides[side], "plasticity", order, code, lag))
+    def print_units(self, side: str, assigns: list[Assign], guard: str = "") -> str:
+        return self.plan.printer(self.groups[side], side).block(assigns, guard)

@@ -52,7 +52,7 @@ class RuntimeRunner:
         with self._sandbox():
             try:
                 self._load(piece)
-                self._simulate(piece.steps, progress)
+                self._simulate(piece.start, piece.steps, progress)
             except Exception as error:
                 raise BackendError(self._explain(error)) from error
             return self._collect()
@@ -72,7 +72,7 @@ class RuntimeRunner:
         for name, places in plan.places.items():
             for place in places:
                 variable = owners[place.owner].variables[place.variable]
-                variable.set_value(piece.arrays[name].ravel())
+                variable.set_value(plan.values(name, piece.arrays[name]))
         for population, group in plan.groups.items():
             owner = owners[group.name]
             steps, units = piece.recent.get(population, _NONE)
@@ -88,6 +88,8 @@ class RuntimeRunner:
                 runner = self._model.pathway(synapses.name, pathway.name)
                 if not runner.active:
                     continue
+                if pathway.delays is not None:
+                    _set_delays(runner, pathway, owners[synapses.name], plan.program.dt)
                 _fill_queue(runner, pathway, piece.recent.get(side, _NONE))
         for monitor in self._model.spikes.values():
             monitor.resize(0)
@@ -111,17 +113,23 @@ class RuntimeRunner:
             if group.source:
                 model.owners[group.name].before_run(namespace)
 
-    def _simulate(self, steps: int, progress: Progress) -> None:
+    def _simulate(self, start: int, steps: int, progress: Progress) -> None:
         """Do what ``Network.run`` does for a single clock, without preparing all code again."""
-        objects = [obj for obj in self._model.network.sorted_objects if obj.active]
+        every = self._model.every
+        objects = [
+            (obj, every.get(obj.name, 1))
+            for obj in self._model.network.sorted_objects
+            if obj.active
+        ]
         clock = self._model.clock.variables
         timestep, t, dt = (clock[name].get_value() for name in ("timestep", "t", "dt"))
         done, reported = 0, time.monotonic()
         with np.errstate(all="ignore"):
             for k in range(steps):
                 timestep[0], t[0] = k, k * dt[0]
-                for obj in objects:
-                    obj.run()
+                for obj, period in objects:
+                    if period == 1 or (start + k + 1) % period == 0:
+                        obj.run()
                 if time.monotonic() - reported > REPORT_PERIOD:
                     progress.advance(k + 1 - done)
                     done, reported = k + 1, time.monotonic()
@@ -162,6 +170,11 @@ def _set_events(source: Any, events: Events, dt: float) -> None:
     source.variables["_period_bins"].set_value(0)
     source._spikes_changed = False
     source._previous_dt = source.dt_[:]
+
+
+def _set_delays(runner: Any, pathway: Pathway, synapses: Any, dt: float) -> None:
+    steps = synapses.variables[pathway.delays].get_value() - int(pathway.before_threshold)
+    runner.variables["delay"].set_value(steps * dt)
 
 
 def _fill_queue(runner: Any, pathway: Pathway, recent: Events) -> None:

@@ -72,6 +72,7 @@ class _Main:
         plan, program = self._plan, self._plan.program
         lines = [
             f'neuro::Reader input(brian::results_dir + "{INPUT}");',
+            "neuro::first_step() = input.integer();",
             "const int64_t neuro_steps = input.integer();",
         ]
         for synapses in plan.synapses.values():
