@@ -61,8 +61,8 @@ def _parts(value: Any) -> Iterator[bytes | memoryview]:
 
 
 def _attributes(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, type) or not hasattr(value, "__dict__"):
+        raise TypeError(f"digest: the content of {value!r} cannot be seen")
     if is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in fields(value)}
-    if not hasattr(value, "__dict__") or isinstance(value, type):
-        raise TypeError(f"digest: the content of {value!r} cannot be seen")
     return {name: item for name, item in vars(value).items() if name != "_cached"}

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
+from time import perf_counter
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
 from neuro.capabilities import check
-from neuro.connectivity import IntArray, Sparse
+from neuro.connectivity import Sparse
 from neuro.description import Parameter, whole_steps
 from neuro.engine import Backend, Engine, Recorded, State
 from neuro.errors import BackendError, CompileError, DescriptionError
 from neuro.lowering import lower
-from neuro.network import Network, Population, Projection
+from neuro.network import Network, Projection
+from neuro.notebook import table
 from neuro.program import Arrive, Program
 from neuro.progress import Bar, Progress, Silent
+from neuro.recording import Recording, in_memory, joined, thinned
+from neuro.streaming import Pace, RunFolder, open_recording
+
+if TYPE_CHECKING:
+    from neuro.plotting.weights import SimulationPlots
 
 GROUP = "neuro.backends"
 
@@ -109,50 +118,6 @@ def compile(
     return Simulation(program, found.compile(program, **options))
 
 
-class Recording:
-    """What one run recorded. Steps are absolute: they count from the first run."""
-
-    def __init__(self, program: Program, recorded: Recorded, start: int, stop: int) -> None:
-        self._program, self._recorded = program, recorded
-        #: First step of the run, and the one after its last.
-        self.start, self.stop = start, stop
-        #: Time step in seconds.
-        self.dt = program.dt
-
-    def spikes(self, population: Population | str) -> tuple[IntArray, IntArray]:
-        """Spikes as (steps, units), sorted by step, then unit.
-
-        Raises
-        ------
-        DescriptionError
-            When the population's spikes were not recorded.
-        """
-        name = population if isinstance(population, str) else population.name
-        if name not in self._recorded.spikes:
-            raise DescriptionError(
-                f"spikes of {name!r} were not recorded; call"
-                f" net.record({name!r}, 'spikes') before compiling"
-            )
-        return self._recorded.spikes[name]
-
-    def trace(self, owner: Population | Projection | str, variable: str) -> NDArray[Any]:
-        """Values at the end of each step, shape ``[steps, units]``.
-
-        Raises
-        ------
-        DescriptionError
-            When the variable was not recorded.
-        """
-        name = owner if isinstance(owner, str) else owner.name
-        for i, record in enumerate(self._program.records):
-            if (record.owner, record.variable) == (name, variable) and variable != "spikes":
-                return np.asarray(self._recorded.traces[i])
-        raise DescriptionError(
-            f"{variable!r} of {name!r} was not recorded; call"
-            f" net.record({name!r}, {variable!r}) before compiling"
-        )
-
-
 class Simulation:
     """A compiled network. Made by :func:`compile`; also a context manager."""
 
@@ -160,6 +125,7 @@ class Simulation:
         self._program, self._engine = program, engine
         self._step = 0
         self._open = True
+        self._interrupted = False
 
     @property
     def program(self) -> Program:
@@ -173,39 +139,125 @@ class Simulation:
 
     @property
     def step(self) -> int:
-        """Steps run so far."""
+        """Steps run so far, by calls that came to their end."""
         return self._step
 
-    def run(self, duration: Any, *, progress: bool | Progress = True) -> Recording:
+    def run(
+        self,
+        duration: Any,
+        *,
+        to: str | Path | None = None,
+        checkpoint_every: Any = 30.0,
+        progress: bool | Progress = True,
+    ) -> Recording:
         """Run for some time; a further call continues where this one ends.
+
+        A run that is interrupted (Ctrl-C, an error) leaves the simulation in the middle of a
+        step; it then refuses everything but :meth:`restore`. A run to a folder goes back to where
+        it began instead, and the same call continues from the last checkpoint; so it does in a
+        new process, with the same network compiled anew, after this one was killed.
 
         Parameters
         ----------
         duration : float, second
             A multiple of dt.
+        to : str or Path, optional
+            Folder to which everything recorded is written while the run goes on, with
+            checkpoints; for runs that are longer than memory or patience. Read it later with
+            :func:`neuro.open_recording`.
+        checkpoint_every : float, second
+            Longest time (of the clock on the wall) between two checkpoints in the folder.
         progress : bool or Progress
             True shows a bar when standard error is a terminal; an own meter is advanced in steps.
 
         Returns
         -------
         Recording
-            Of this stretch only.
+            Of this stretch only; of a folder, read when asked for.
+
+        Raises
+        ------
+        DescriptionError
+            The folder holds the run of another network or from another state.
         """
         seconds = Parameter("second", minimum=0.0).read(duration, "duration of run")
         if not isinstance(seconds, float):
             raise DescriptionError("duration of run is an array; expected one number in seconds")
-        return self.run_steps(whole_steps(seconds, self._program.dt, "duration of run"), progress)
+        steps = whole_steps(seconds, self._program.dt, "duration of run")
+        return self.run_steps(steps, progress, to=to, checkpoint_every=checkpoint_every)
 
-    def run_steps(self, steps: int, progress: bool | Progress = True) -> Recording:
+    def run_steps(
+        self,
+        steps: int,
+        progress: bool | Progress = True,
+        *,
+        to: str | Path | None = None,
+        checkpoint_every: Any = 30.0,
+    ) -> Recording:
         """Like :meth:`run`, with the duration as a number of time steps."""
         self._check_open()
+        if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0:
+            raise DescriptionError(f"run_steps: {steps!r} steps; expected a whole number >= 0")
         if progress is True:
-            with Bar(steps, self._program.name) as bar:
-                recorded = self._engine.run(steps, bar)
-        else:
-            recorded = self._engine.run(steps, Silent() if progress is False else progress)
-        start, self._step = self._step, self._step + steps
-        return Recording(self._program, recorded, start, self._step)
+            with Bar(int(steps), self._program.name) as bar:
+                return self.run_steps(steps, bar, to=to, checkpoint_every=checkpoint_every)
+        meter = Silent() if progress is False else progress
+        if to is None:
+            return self._gather(int(steps), meter)
+        seconds = Parameter("second", 0.0, exclusive=True).read(checkpoint_every, "checkpoint_every")
+        if not isinstance(seconds, float):
+            raise DescriptionError("checkpoint_every is an array; expected one number in seconds")
+        return self._stream(int(steps), Path(to), seconds, meter)
+
+    def _gather(self, steps: int, meter: Progress) -> Recording:
+        """Run and keep the recording in memory."""
+        start, records = self._step, self._program.records
+        if all(record.every == 1 for record in records):
+            recorded = self._advance(steps, meter)
+            return in_memory(self._program, recorded, start, self._step)
+        # Engines return every row; most of them are dropped piece by piece.
+        pace, stop = Pace(self._program), start + steps
+        parts: list[Recorded] = []
+        while self._step < stop or not parts:
+            first, begun = self._step, perf_counter()
+            recorded = self._advance(pace.length(stop - first), meter, stop - first)
+            pace.took(self._step - first, perf_counter() - begun, recorded)
+            parts.append(thinned(recorded, records, first))
+        return in_memory(self._program, joined(parts), start, self._step)
+
+    def _stream(self, steps: int, path: Path, seconds: float, meter: Progress) -> Recording:
+        """Run to a folder, or go on with the run that is there."""
+        stop, pace = self._step + steps, Pace(self._program, seconds)
+        with RunFolder(path, self._program, self.state(), stop) as folder:
+            try:
+                if folder.stop > self._step:
+                    meter.advance(folder.stop - self._step)
+                    self.restore(folder.checkpoint())
+                while self._step < stop:
+                    first, begun = self._step, perf_counter()
+                    recorded = self._advance(pace.length(stop - first), meter, stop - first)
+                    pace.took(self._step - first, perf_counter() - begun, recorded)
+                    folder.append(thinned(recorded, self._program.records, first), self.state())
+            except BaseException:
+                self.restore(folder.beginning())
+                raise
+        return open_recording(path)
+
+    def _advance(self, steps: int, meter: Progress, ahead: int = 0) -> Recorded:
+        """Run the engine; when this is cut off, nobody knows where the engine stands."""
+        self._interrupted = True
+        self._engine.ahead = ahead
+        recorded = self._engine.run(steps, meter)
+        self._step += steps
+        self._interrupted = False
+        return recorded
+
+    @property
+    def plot(self) -> SimulationPlots:
+        """Figures: ``plot.weights("con")``, ``plot.weight_histogram("con")``."""
+        from neuro.plotting.weights import SimulationPlots
+
+        return SimulationPlots(self)
 
     # --- weights ---
 
@@ -298,21 +350,53 @@ class Simulation:
     def restore(self, state: State) -> None:
         """Continue from a checkpoint, bit for bit.
 
+        Also after a run that was interrupted. Arrays that the checkpoint does not list (constant
+        ones that nobody had set) get their values of the beginning.
+
         Raises
         ------
         CompileError
             When the checkpoint belongs to another program.
         """
-        self._check_open()
+        self._check_open(interrupted=True)
+        self._check_state(state)
+        arrays = dict(state.arrays)
+        for array in self._program.arrays.values():
+            if array.name not in arrays:
+                now = self._engine.read(array.name)
+                initial = np.broadcast_to(array.initial, now.shape)
+                if not np.array_equal(now, initial):
+                    arrays[array.name] = initial
+        self._interrupted = True
+        self._engine.restore(replace(state, arrays=arrays))
+        self._step = state.step
+        self._interrupted = False
+
+    def _check_state(self, state: State) -> None:
+        """Refuse a checkpoint that does not fit this program and engine."""
+        items = self._engine.batch
         for name, value in state.arrays.items():
-            array = self._program.arrays.get(name)
-            if array is None or array.initial.shape != np.shape(value):
+            array, given = self._program.arrays.get(name), np.asarray(value)
+            shapes = [array.initial.shape] if array else []
+            shapes += [(items, *shape) for shape in shapes if items is not None]
+            if array is None or given.shape not in shapes:
                 raise CompileError(
-                    f"restore: the checkpoint holds {name!r} of shape {np.shape(value)}, which this"
+                    f"restore: the checkpoint holds {name!r} of shape {given.shape}, which this"
                     " program does not have; it was made from another network"
                 )
-        self._engine.restore(state)
-        self._step = state.step
+            if array.initial.dtype != given.dtype:
+                raise CompileError(
+                    f"restore: {name!r} is {given.dtype} in the checkpoint and"
+                    f" {array.initial.dtype} here; compile with the same precision"
+                )
+        arrays = self._program.arrays.values()
+        missing = [a.name for a in arrays if not a.constant and a.name not in state.arrays]
+        missing += [p for p in state.recent if p not in self._program.max_delays]
+        if missing:
+            raise CompileError(
+                f"restore: the checkpoint and this program differ in {', '.join(missing)}; it was"
+                " made from another network"
+            )
 
     def close(self) -> None:
         """Release what the backend holds. Safe to call twice."""
@@ -320,9 +404,42 @@ class Simulation:
             self._open = False
             self._engine.close()
 
-    def _check_open(self) -> None:
+    def _check_open(self, interrupted: bool = False) -> None:
         if not self._open:
             raise BackendError("this simulation is closed; compile the network again")
+        if self._interrupted and not interrupted:
+            raise BackendError(
+                "the last run of this simulation was interrupted in the middle of its steps, so its"
+                " state means nothing; call restore with a checkpoint, or compile the network again"
+            )
+
+    # --- printing ---
+
+    def __repr__(self) -> str:
+        return f"Simulation({self._program.name!r}, step {self._step})"
+
+    def __str__(self) -> str:
+        lines = [self._title()]
+        lines += [f"  {name}: {what}" for name, what in self._rows()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return table(self._title(), ("name", "what"), self._rows())
+
+    def _title(self) -> str:
+        program = self._program
+        now = f"{self._step * program.dt:g} s (step {self._step})"
+        state = " (closed)" if not self._open else " (interrupted)" if self._interrupted else ""
+        return (
+            f"simulation of {program.name!r} at {now}, dt = {program.dt:g} s, {program.precision}"
+            f"{state}"
+        )
+
+    def _rows(self) -> list[tuple[str, str]]:
+        sizes, connectivity = self._program.sizes, self._program.connectivity
+        rows = [(name, f"{size} units") for name, size in sizes.items()]
+        rows += [(name, f"{synapses.count} synapses") for name, synapses in connectivity.items()]
+        return rows
 
     def __enter__(self) -> Self:
         return self
