@@ -297,7 +297,8 @@ class _Lowering:
 
         every = 1
         if rule.every is not None:
-            every = whole_steps(rule.every, self.dt, f"every of {where}")
+            every = max(1, whole_steps(rule.every, self.dt, f"every of {where}"))
+        names.constants({"dt": every * self.dt})
         return Plasticity(
             projection=projection.name,
             source=arrival.source,
@@ -308,7 +309,7 @@ class _Lowering:
             on_pre=assigns(rule.on_pre_statements),
             on_post=assigns(rule.on_post_statements),
             on_step=assigns(rule.on_step_statements),
-            every=max(every, 1),
+            every=every,
             pre_flag=flags["pre"],
             post_flag=flags["post"],
             transposed=arrival.transposed,

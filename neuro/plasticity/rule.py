@@ -35,7 +35,8 @@ class PlasticityRule(Described):
         Statements. They may assign to ``w``, to synaptic traces, and ``on_pre`` (``on_post``,
         ``on_step``) to pre (post, all) traces. They may read everything: ``w``, all traces,
         parameters, third factors, ``pre_spike``, ``post_spike``, and state variables of the two
-        neurons with the suffix ``_pre`` or ``_post`` (``v_post``).
+        neurons with the suffix ``_pre`` or ``_post`` (``v_post``); ``on_step`` also ``dt``, the
+        seconds between two of its runs.
     every : float, second, optional
         Time between two runs of ``on_step``; each step by default. It costs a visit to every
         synapse each time.
@@ -213,7 +214,8 @@ class PlasticityRule(Described):
                 self._known(names(d.expression), sides[side], f"d{d.name}/dt of", where)
         for title, statements in self._statements.items():
             for s in statements:
-                self._known(names(s.expression), everything, f"on_{title} of", where)
+                known = everything | ({"dt"} if title == "step" else set())
+                self._known(names(s.expression), known, f"on_{title} of", where)
 
     def _known(self, used: Iterable[str], known: Set[str], what: str, where: str) -> None:
         for name in used:
