@@ -228,7 +228,8 @@ class Simulation:
     def _stream(self, steps: int, path: Path, seconds: float, meter: Progress) -> Recording:
         """Run to a folder, or go on with the run that is there."""
         stop, pace = self._step + steps, Pace(self._program, seconds)
-        with RunFolder(path, self._program, self.state(), stop) as folder:
+        batch = self._engine.batch
+        with RunFolder(path, self._program, self.state(), stop, batch) as folder:
             try:
                 if folder.stop > self._step:
                     meter.advance(folder.stop - self._step)

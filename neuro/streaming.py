@@ -88,6 +88,8 @@ class RunFolder:
         Where the run begins.
     stop : int
         Step at which it ends.
+    batch : int, optional
+        Number of items that run at once.
 
     Raises
     ------
@@ -96,7 +98,9 @@ class RunFolder:
         steps than asked for; or another process is writing to it.
     """
 
-    def __init__(self, path: Path, program: Program, start: State, stop: int) -> None:
+    def __init__(
+        self, path: Path, program: Program, start: State, stop: int, batch: int | None = None
+    ) -> None:
         self._path, self._start = path, start.step
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -108,12 +112,12 @@ class RunFolder:
             )
         self._lock = os.open(path / _LOCK, os.O_CREAT | os.O_RDWR, 0o666)
         try:
-            self._enter(program, start, stop)
+            self._enter(program, start, stop, batch)
         except BaseException:
             os.close(self._lock)
             raise
 
-    def _enter(self, program: Program, start: State, stop: int) -> None:
+    def _enter(self, program: Program, start: State, stop: int, batch: int | None) -> None:
         path = self._path
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,6 +136,7 @@ class RunFolder:
             "dt": program.dt,
             "start": start.step,
             "stop": stop,
+            "batch": batch,
             "tracks": [_track_to_json(track) for track in tracks(program)],
         }
         if (path / _HEADER).exists():
@@ -164,6 +169,7 @@ class RunFolder:
         for key, what in (
             ("structure", "of another network, time step or precision"),
             ("content", "of a network with other weights, parameters, seed, input or recordings"),
+            ("batch", "of another number of items"),
             ("state", "that began from another state (other weights were set before it)"),
         ):
             if found[key] != expected[key]:
@@ -225,15 +231,11 @@ def open_recording(path: str | Path) -> Recording:
         start = int(header["start"])
         found = tuple(_track_from_json(track) for track in header["tracks"])
         name, dt, planned = str(header["name"]), float(header["dt"]), int(header["stop"])
+        batch = None if header["batch"] is None else int(header["batch"])
     except (KeyError, TypeError, ValueError) as error:
         raise DescriptionError(f"open_recording: {folder / _HEADER} is damaged: {error}") from error
     pieces = _pieces(folder, start)
-    batch = None
-    if pieces:
-        with _opened(pieces[0][2]) as file:
-            batch = int(file.attrs["batch"]) if "batch" in file.attrs else None
-    stop = _end(pieces, start)
-    heading = Heading(name, dt, start, stop, found, batch, planned)
+    heading = Heading(name, dt, start, _end(pieces, start), found, batch, planned)
     return Recording(heading, Pieces(heading, pieces))
 
 
@@ -291,8 +293,6 @@ def _write_piece(path: Path, recorded: Recorded) -> None:
     import h5py
 
     with h5py.File(path, "w") as file:
-        if recorded.batch is not None:
-            file.attrs["batch"] = recorded.batch
         for population, found in recorded.spikes.items():
             group = file.create_group(f"spikes/{population}")
             for name, column in zip(("steps", "units", "items"), found, strict=False):

@@ -220,7 +220,7 @@ def batched(tmp_path, kind):
         return in_memory(program, recording.joined(parts), 0, 5)
     with nr.compile(net) as sim:
         start = sim.state()
-        with streaming.RunFolder(tmp_path / "run", program, start, 5) as folder:
+        with streaming.RunFolder(tmp_path / "run", program, start, 5, batch=3) as folder:
             for part, stop in zip(parts, (3, 5), strict=True):
                 sim.run_steps(stop - sim.step, False)
                 folder.append(part, sim.state())

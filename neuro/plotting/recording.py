@@ -58,9 +58,7 @@ class RecordingPlots:
             Where to draw; by default a new figure.
         """
         recording = self._recording
-        names = _names(populations) or recording.populations
-        if not names:
-            raise DescriptionError("raster: no spikes were recorded; call net.record(population)")
+        names = self._names(populations)
         _one_item(recording, item, "raster")
         found = {name: recording.spikes(name, start=start, stop=stop, item=item) for name in names}
         ax = axes(ax)
@@ -108,7 +106,7 @@ class RecordingPlots:
             As in :meth:`raster`.
         """
         recording = self._recording
-        names = _names(populations) or recording.populations
+        names = self._names(populations)
         _one_item(recording, item, "rate")
         rates = {
             name: recording.rate(name, bin, start=start, stop=stop, item=item) for name in names
@@ -168,14 +166,17 @@ class RecordingPlots:
             ax.legend(frameon=False)
         return ax
 
+    def _names(self, populations: Sequence[Population | str]) -> list[str]:
+        names = [p if isinstance(p, str) else p.name for p in populations]
+        names = names or self._recording.populations
+        if not names:
+            raise DescriptionError("plot: no spikes were recorded; call net.record(population)")
+        return names
+
 
 def with_unit(text: str, unit: str) -> str:
     """A label with its unit, if it has one."""
     return text if unit in ("", "1") else f"{text} [{unit}]"
-
-
-def _names(populations: Sequence[Population | str]) -> list[str]:
-    return [p if isinstance(p, str) else p.name for p in populations]
 
 
 def _one_item(recording: Recording, item: int | None, what: str) -> None:
