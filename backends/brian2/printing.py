@@ -34,6 +34,7 @@ OWN: Mapping[str, str] = {
     "clip": "neuro_clip",
     "cos": "neuro_cos",
     "exp": "neuro_exp",
+    "exprel": "neuro_exprel",
     "floor": "neuro_floor",
     "log": "neuro_log",
     "max": "neuro_max",

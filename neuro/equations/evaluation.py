@@ -17,7 +17,7 @@ from neuro.equations.expression import (
     children,
     with_children,
 )
-from neuro.equations.functions import clip, exp
+from neuro.equations.functions import clip, cos, exp, exprel, log, power, sin, tanh
 
 DOUBLE: np.dtype[np.floating] = np.dtype(np.float64)
 
@@ -28,7 +28,7 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "*": np.multiply,
     "/": np.true_divide,
     "%": np.mod,
-    "**": np.power,
+    "**": power,
     "<": np.less,
     "<=": np.less_equal,
     ">": np.greater,
@@ -41,16 +41,17 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "negative": np.negative,
     "abs": np.abs,
     "clip": clip,
-    "cos": np.cos,
+    "cos": cos,
     "exp": exp,
+    "exprel": exprel,
     "floor": np.floor,
-    "log": np.log,
+    "log": log,
     "max": np.maximum,
     "min": np.minimum,
     "sign": np.sign,
-    "sin": np.sin,
+    "sin": sin,
     "sqrt": np.sqrt,
-    "tanh": np.tanh,
+    "tanh": tanh,
     "where": np.where,
 }
 
@@ -109,13 +110,27 @@ def literal(expr: Const, dtype: np.dtype[np.floating]) -> Any:
 def fold(expr: Expr) -> Expr:
     """The expression with every operation on literals alone done once, in double precision.
 
-    ``0.1 * 0.2 * v`` then has one constant, and float32 programs round it once.
+    ``0.1 * 0.2 * v`` then has one constant, and float32 programs round it once. Operations that
+    leave a number as it is (``x + 0``, ``1 * x``) are dropped.
     """
     if not isinstance(expr, Unary | Binary | Call):
         return expr
     parts = tuple(fold(child) for child in children(expr))
     folded = with_children(expr, parts)
     if not all(isinstance(part, Const) for part in parts):
-        return folded
+        return _without_neutral(folded)
     value = np.asarray(evaluate(folded, {}))
     return Const(bool(value) if value.dtype.kind == "b" else float(value))
+
+
+def _without_neutral(expr: Expr) -> Expr:
+    match expr:
+        case Binary(op="+" | "-", left=kept, right=Const(value=0.0)):
+            return kept
+        case Binary(op="+", left=Const(value=0.0), right=kept):
+            return kept
+        case Binary(op="*" | "/", left=kept, right=Const(value=1.0)):
+            return kept
+        case Binary(op="*", left=Const(value=1.0), right=kept):
+            return kept
+    return expr

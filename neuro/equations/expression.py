@@ -63,6 +63,7 @@ FUNCTIONS: Mapping[str, int] = {
     "clip": 3,
     "cos": 1,
     "exp": 1,
+    "exprel": 1,
     "floor": 1,
     "log": 1,
     "max": 2,
@@ -169,7 +170,7 @@ def _translate(node: ast.AST, text: str, where: str, depth: int) -> Expr:
 
 
 def _binary(op: str, left: Expr, right: Expr) -> Expr:
-    """Small whole powers become products: ``pow`` rounds differently on different machines."""
+    """Small whole powers become products, which are quicker."""
     if op == "**" and isinstance(right, Const) and right.value in (2.0, 3.0, 4.0):
         product = left
         for _ in range(int(right.value) - 1):

@@ -1,88 +1,168 @@
-"""Portable functions: the same bits from NumPy, C and every other backend.
+"""The functions of the equation language for NumPy, with the same bits as on every other backend.
 
-The exponential of a C library, of NumPy (which picks a SIMD version per processor) and of a GPU
-differ in the last bit, and one such bit can end as another spike train. Neuro therefore defines
-its own ``exp`` from operations that IEEE 754 rounds exactly (``+ - * /``, ``floor``, ``ldexp``),
-in a fixed order: the rational approximation of the Cephes library (Moshier 1989), relative error
-below 2e-16 over the whole range. Backends implement the same sequence of operations.
+Each runs its recipe of :mod:`neuro.equations.elementary`, where method, accuracy and ranges are
+stated. Arguments are numbers or arrays, dimensionless. float32 is computed in double precision and
+rounded once. Nothing warns: what is not defined is NaN, what is too large is infinite.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-LOG2_E = 1.4426950408889634073599
-LN2_HIGH, LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6
-EXP_P = (1.26177193074810590878e-4, 3.02994407707441961300e-2, 9.99999999999999999910e-1)
-EXP_Q = (
-    3.00198505138664455042e-6,
-    2.52448340349684104192e-3,
-    2.27265548208155028766e-1,
-    2.00000000000000000005e0,
-)
-EXP_MAX, EXP_MIN = 709.782712893384, -745.133219101941
+from neuro.equations.elementary import RECIPES
+from neuro.equations.recipe import EXPONENT_OFFSET, TRUTHS, Recipe
+
+#: Elements that go through a recipe together: few enough for all their values to stay in cache.
+BLOCK = 8192
 
 
-def exp(x: Any) -> NDArray[np.floating] | np.floating:
-    """Exponential with the same bits on every backend.
-
-    Parameters
-    ----------
-    x : array_like of float
-        Dimensionless argument. float32 is computed in double precision and rounded once.
-
-    Returns
-    -------
-    ndarray or scalar
-        In the type of ``x``; infinity above 709.78, 0 below -745.13, NaN for NaN.
-    """
-    given = np.asarray(x)
-    wide = np.asarray(given, dtype=np.float64)
-    # NaN fails both comparisons and takes the slow way as well.
-    if wide.size and not (
-        np.minimum.reduce(wide, axis=None) >= EXP_MIN
-        and np.maximum.reduce(wide, axis=None) <= EXP_MAX
-    ):
-        inside = (wide >= EXP_MIN) & (wide <= EXP_MAX)
-        outside = np.where(wide > EXP_MAX, np.inf, np.where(wide < EXP_MIN, 0.0, np.nan))
-        y = np.where(inside, _exp(np.where(inside, wide, 0.0)), outside)
-    else:
-        y = _exp(wide)
-    if given.dtype.kind != "f" or given.dtype == y.dtype:
-        return y[()]
-    with np.errstate(over="ignore", under="ignore"):
-        return y.astype(given.dtype)[()]
+def exp(x: Any) -> Any:
+    """Exponential: infinity above 709.78, 0 below -745.13, NaN for NaN."""
+    return _exp(x)
 
 
-def _exp(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Within range. In-place operations: most time here is memory and call overhead."""
-    k = x * LOG2_E
-    k += 0.5
-    k = np.floor(k)
-    r = x - k * LN2_HIGH
-    r -= k * LN2_LOW
-    rr = r * r
-    p = EXP_P[0] * rr
-    p += EXP_P[1]
-    p *= rr
-    p += EXP_P[2]
-    p *= r
-    q = EXP_Q[0] * rr
-    q += EXP_Q[1]
-    q *= rr
-    q += EXP_Q[2]
-    q *= rr
-    q += EXP_Q[3]
-    q -= p
-    p /= q
-    p *= 2.0
-    p += 1.0
-    return np.asarray(np.ldexp(p, k.astype(np.int32)))
+def exprel(x: Any) -> Any:
+    """``(e^x - 1) / x``, and 1 for 0."""
+    return _exprel(x)
+
+
+def log(x: Any) -> Any:
+    """Natural logarithm: -infinity for 0, NaN below."""
+    return _log(x)
+
+
+def sin(x: Any) -> Any:
+    """Sine of radians; exact to the last bits up to 2^25, NaN from 2^45."""
+    return _sin(x)
+
+
+def cos(x: Any) -> Any:
+    """Cosine of radians; exact to the last bits up to 2^25, NaN from 2^45."""
+    return _cos(x)
+
+
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent."""
+    return _tanh(x)
+
+
+def power(x: Any, y: Any) -> Any:
+    """``x`` to the power ``y``, with the special cases of ``numpy.power`` (those of C)."""
+    return _power(x, y)
 
 
 def clip(x: Any, low: Any, high: Any) -> Any:
     """``x`` limited to ``[low, high]``; NaN for NaN. Quicker than ``numpy.clip`` for few values."""
     return np.minimum(np.maximum(x, low), high)
+
+
+# --- running recipes ---------------------------------------------------------------------------
+
+
+def _where(condition: Any, x: Any, y: Any, _: Any) -> Any:
+    return np.where(condition, x, y)
+
+
+def _ldexp(x: Any, k: Any, out: Any) -> Any:
+    return np.ldexp(x, k.astype(np.int32), out)
+
+
+def _exponent(x: Any, out: Any) -> Any:
+    bits = x.view(np.int64) + EXPONENT_OFFSET
+    bits >>= 52
+    return np.subtract(bits, 1023.0, out)
+
+
+#: NumPy function of each elementary operation. The last argument is an array for the result, or
+#: None for a new one.
+_ELEMENTARY: Mapping[str, Callable[..., Any]] = {
+    "absolute": np.absolute,
+    "add": np.add,
+    "both": np.logical_and,
+    "copysign": np.copysign,
+    "divide": np.divide,
+    "equal": np.equal,
+    "exponent": _exponent,
+    "floor": np.floor,
+    "ldexp": _ldexp,
+    "less": np.less,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "multiply": np.multiply,
+    "subtract": np.subtract,
+    "where": _where,
+}
+
+
+def _function(recipe: Recipe) -> Callable[..., Any]:
+    """A recipe as a function of arrays."""
+    run = _runner(recipe)
+
+    def call(*arguments: Any) -> Any:
+        arrays = [np.asarray(a) for a in arguments]
+        if len(arrays) > 1:
+            arrays = list(np.broadcast_arrays(*arrays))
+        shape, size = arrays[0].shape, arrays[0].size
+        dtype = np.result_type(*arrays)
+        dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
+        flat = [a.reshape(-1) for a in arrays]
+        with np.errstate(all="ignore"):
+            if size <= BLOCK:
+                values = run(flat).astype(dtype, copy=False)
+            else:
+                values = np.empty(size, dtype)
+                for i in range(0, size, BLOCK):
+                    values[i : i + BLOCK] = run([a[i : i + BLOCK] for a in flat])
+        return values.reshape(shape)[()]
+
+    return call
+
+
+def _runner(recipe: Recipe) -> Callable[[list[NDArray[Any]]], NDArray[np.float64]]:
+    """The loop over a recipe's operations, which writes over values that are done with.
+
+    Most time goes to calls and memory, so it is worked out beforehand in which place of a list
+    each value will be: arguments, then literals, then results.
+    """
+    places: dict[int | str, int] = {i: i for i in range(recipe.arguments)}
+    start: list[Any] = []
+    for x in (x for o in recipe.operations for x in o.operands if isinstance(x, float)):
+        if repr(x) not in places:  # by text, which tells -0.0 from 0.0 and finds NaN
+            places[repr(x)] = recipe.arguments + len(start)
+            start.append(np.array(x))
+    last = recipe.last_uses()
+    free: dict[bool, list[int]] = {False: [], True: []}  # numbers, truth values
+    steps: list[tuple[Callable[..., Any], Callable[[Any], Any], int]] = []
+    for i, operation in enumerate(recipe.operations):
+        used = [places[x if isinstance(x, int) else repr(x)] for x in operation.operands]
+        for x in {x for x in operation.operands if isinstance(x, int)}:
+            if last[x] == i and x >= recipe.arguments:
+                free[recipe.operations[x - recipe.arguments].name in TRUTHS].append(places[x])
+        spare = free[operation.name in TRUTHS]
+        if spare:
+            place = spare.pop()
+        else:
+            place = recipe.arguments + len(start)
+            start.append(None)  # the operation makes an array
+        places[recipe.arguments + i] = place
+        steps.append((_ELEMENTARY[operation.name], itemgetter(*used, place), place))
+
+    def run(arguments: list[NDArray[Any]]) -> NDArray[np.float64]:
+        values: list[Any] = [np.asarray(a, np.float64) for a in arguments]
+        values += start
+        for function, operands, place in steps:
+            values[place] = function(*operands(values))
+        result: NDArray[np.float64] = values[place]
+        return result
+
+    return run
+
+
+_exp, _exprel, _log, _sin, _cos, _tanh, _power = (
+    _function(RECIPES[name]) for name in ("exp", "exprel", "log", "sin", "cos", "tanh", "power")
+)

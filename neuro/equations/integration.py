@@ -8,6 +8,8 @@ Methods, in order of preference:
 exact
     ``dx/dt = A x + b`` with constant A, and b held over the step: ``x(t+dt) = P x + Q b``,
     ``P = exp(A dt)``, ``Q = integral of exp(A s) ds over 0..dt``.
+    Applied to the largest set of equations that is closed and linear (synaptic currents, say),
+    even where others are not.
 exponential Euler
     per variable, ``dx/dt = a x + b`` where a and b do not contain x:
     ``x(t+dt) = x e^(a dt) + b (e^(a dt) - 1) / a``, other variables frozen over the step.
@@ -18,16 +20,27 @@ Euler
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import sympy
 from numpy.typing import NDArray
 from scipy.linalg import expm
+from sympy.core.function import AppliedUndef
 
 from neuro.equations.evaluation import evaluate
-from neuro.equations.expression import Binary, Call, Const, Expr, Name, Unary, names
+from neuro.equations.expression import (
+    FUNCTIONS,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Name,
+    Unary,
+    children,
+    names,
+)
 from neuro.equations.functions import exp
 from neuro.equations.methods import METHODS
 from neuro.equations.statements import Derivative, Statement
@@ -57,7 +70,7 @@ class Integration:
 
 
 class _NotSymbolicError(Exception):
-    """The expression contains something that sympy's calculus cannot take (conditions)."""
+    """The expression contains something that sympy's calculus cannot take (a truth value)."""
 
 
 def integrate(
@@ -92,45 +105,72 @@ def integrate(
     derivatives = [d for d in derivatives if d.expression != Const(0.0)]
     if not derivatives:
         return Integration("no equations", (), {})
+    linear: list[Derivative] = []
     if method in ("auto", "exact"):
-        exact = _exact(derivatives, constants, dt)
-        if exact is not None:
-            return exact
-        if method == "exact":
+        linear = _linear(derivatives, constants)
+        if method == "exact" and len(linear) < len(derivatives):
             raise CompileError(
                 f"{where}: not linear with constant coefficients, so no exact integration;"
                 " choose integrator='auto'"
             )
-    return _per_variable(derivatives, constants, dt, where, method)
+    rest = [d for d in derivatives if d not in linear]
+    parts = [_exact(linear, constants, dt)] if linear else []
+    parts += [_per_variable(rest, constants, dt, where, method)] if rest else []
+    if len(parts) == 1:
+        done = parts[0]
+    else:
+        text = f"exact ({', '.join(d.name for d in linear)}); {parts[1].method}"
+        if "(" not in parts[1].method:
+            text += f" ({', '.join(d.name for d in rest)})"
+        # The rest first: it reads the linear variables as they were at the start of the step.
+        statements = [*parts[1].statements, *parts[0].statements]
+        coefficients = {**parts[0].coefficients, **parts[1].coefficients}
+        done = Integration(text, tuple(statements), coefficients)
+    return replace(done, statements=_simultaneous(list(done.statements)))
 
 
 # --- exact -------------------------------------------------------------------------------------
 
 
+def _linear(
+    derivatives: Sequence[Derivative], constants: Mapping[str, Value]
+) -> list[Derivative]:
+    """The largest set of equations that are linear, with constant coefficients, in themselves."""
+    symbolic: dict[str, sympy.Expr] = {}
+    for d in derivatives:
+        try:
+            symbolic[d.name] = sympy.expand(_to_sympy(d.expression))
+        except _NotSymbolicError:
+            continue
+    states = {d.name for d in derivatives}
+    while True:
+        symbols = [sympy.Symbol(name) for name in symbolic]
+        foreign = states - set(symbolic)
+        kept = {
+            name: f
+            for name, f in symbolic.items()
+            if not foreign & {s.name for s in f.free_symbols}
+            and all(
+                {s.name for s in sympy.diff(f, x).free_symbols} <= set(constants) for x in symbols
+            )
+            and not f.subs(dict.fromkeys(symbols, 0)).has(sympy.zoo, sympy.nan)
+        }
+        if len(kept) == len(symbolic):
+            return [d for d in derivatives if d.name in kept]
+        symbolic = kept
+
+
 def _exact(
     derivatives: Sequence[Derivative], constants: Mapping[str, Value], dt: float
-) -> Integration | None:
+) -> Integration:
     states = [d.name for d in derivatives]
-    try:
-        right = [sympy.expand(_to_sympy(d.expression)) for d in derivatives]
-    except _NotSymbolicError:
-        return None
     symbols = [sympy.Symbol(s) for s in states]
     rows: list[list[Value]] = []
     held: list[sympy.Expr] = []
-    for f in right:
-        row: list[Value] = []
-        for x in symbols:
-            slope = sympy.diff(f, x)
-            free = {s.name for s in slope.free_symbols}
-            if not free <= set(constants):
-                return None
-            row.append(_number(slope, constants))
-        rest = sympy.expand(f.subs(dict.fromkeys(symbols, 0)))
-        if rest.has(sympy.zoo, sympy.nan):
-            return None
-        rows.append(row)
-        held.append(rest)
+    for d in derivatives:
+        f = sympy.expand(_to_sympy(d.expression))
+        rows.append([_number(sympy.diff(f, x), constants) for x in symbols])
+        held.append(sympy.expand(f.subs(dict.fromkeys(symbols, 0))))
     propagator, integral = _propagators(rows, dt)
 
     coefficients: dict[str, Value] = {}
@@ -161,7 +201,7 @@ def _exact(
             coefficients[f"c_{state}"] = _tidy(offset)
             terms.append(Name(f"c_{state}"))
         new.append(Statement(state, _sum(terms)))
-    return Integration("exact", _simultaneous(new), coefficients)
+    return Integration("exact", tuple(new), coefficients)
 
 
 def _propagators(rows: list[list[Value]], dt: float) -> tuple[list[list[Value]], list[list[Value]]]:
@@ -246,7 +286,7 @@ def _per_variable(
         new.append(Statement(d.name, _sum(terms)))
         used.setdefault("exponential Euler", []).append(d.name)
     text = "; ".join(f"{m} ({', '.join(v)})" if len(used) > 1 else m for m, v in used.items())
-    return Integration(text, _simultaneous(new), coefficients)
+    return Integration(text, tuple(new), coefficients)
 
 
 def _affine(d: Derivative) -> tuple[sympy.Expr, sympy.Expr] | None:
@@ -347,6 +387,10 @@ def _to_sympy(expr: Expr) -> sympy.Expr:
                     return a**b
         case Call(function=function, args=args) if function in _SYMPY_FUNCTIONS:
             return _SYMPY_FUNCTIONS[function](*(_to_sympy(a) for a in args))
+        # Of the rest sympy needs to know only what it depends on: gates with a rate such as
+        # where(v > v0, a, b) or exprel(v) are still linear in themselves.
+        case Call(function=name) | Binary(op=name) | Unary(op=name):
+            return sympy.Function(name)(*(_to_sympy(a) for a in children(expr)))
         case _:
             raise _NotSymbolicError
 
@@ -384,4 +428,9 @@ def _from_sympy(expression: sympy.Expr) -> Expr:
     for name, function in _SYMPY_FUNCTIONS.items():
         if name != "sqrt" and expression.func == function:
             return Call(name, tuple(_from_sympy(a) for a in expression.args))
+    if isinstance(expression, AppliedUndef):
+        name, args = expression.func.__name__, tuple(_from_sympy(a) for a in expression.args)
+        if name in FUNCTIONS:
+            return Call(name, args)
+        return Unary(name, *args) if len(args) == 1 else Binary(name, *args)
     raise AssertionError(f"cannot translate {expression!r} back")

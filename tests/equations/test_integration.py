@@ -100,3 +100,29 @@ def test_methods_that_do_not_apply_are_refused():
 def test_conditions_fall_back_to_euler():
     eqs = parse_derivatives("dv/dt = where(v > 1, -1, 1) : 1", "m")
     assert integrate(eqs, {}, DT, "m").method == "Euler"
+
+
+def test_gate_with_rates_that_sympy_does_not_know():
+    # Potassium gate of Hodgkin and Huxley (1952); v is held, so each step is exact.
+    text = "dn/dt = 0.1 / exprel((10 - v) / 10) * (1 - n) - where(v > 0, 0.125, 0.2) * n : 1"
+    step = integrate(parse_derivatives(text, "m"), {}, 0.5, "m")
+    assert step.method == "exponential Euler"
+    v = np.array([-20.0, 0.0, 10.0 - 1e-9, 10.0, 30.0, 100.0])  # 10: (10 - v) / (e^... - 1) is 0/0
+    z = np.where(v == 10, 1.0, (10 - v) / 10)
+    alpha = np.where(v == 10, 0.1, 0.1 * z / np.expm1(z))
+    beta = np.where(v > 0, 0.125, 0.2)
+    limit = alpha / (alpha + beta)
+    expected = limit + (0.3 - limit) * np.exp(-(alpha + beta) * 0.5 * 7)
+    found = advance(step, {"n": 0.3}, {"v": v}, 7)["n"]
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+def test_unknown_functions_of_constants_and_of_the_variable():
+    eqs = parse_derivatives("dv/dt = max(u, 0) - abs(k) * v : 1", "m")
+    step = integrate(eqs, {"k": -20.0}, DT, "m")
+    assert step.method == "exact"
+    v = advance(step, {"v": 1.0}, {"u": 3.0, "k": -20.0}, 10)["v"]
+    assert v == pytest.approx(0.15 + 0.85 * np.exp(-0.2), rel=1e-13)
+    for text in ("-abs(v)", "-exprel(2 * v)", "k - v % 3", "-max(v, k) * v"):
+        eqs = parse_derivatives(f"dv/dt = {text} : 1", "m")
+        assert integrate(eqs, {"k": 1.0}, DT, "m").method == "Euler"
