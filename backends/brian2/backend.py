@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neuro.engine import Variant
 from neuro.errors import CompileError
 from neuro.program import Program
 
@@ -17,8 +18,9 @@ class Brian2Backend:
     """Runs programs with the simulator Brian2 (Stimberg et al. 2019, eLife 8:e47314).
 
     Options of :meth:`compile`: ``target`` is ``"numpy"`` (no compiler), ``"cython"``, ``"cpp"``
-    (C++ standalone; fastest for long runs) or ``"auto"``; ``cache_dir`` keeps compiled code,
-    by default ``$NEURO_CACHE`` or ``neuro`` in the user's cache.
+    (C++ standalone; fastest for long runs) or ``"auto"``; ``threads`` is how many threads ``cpp``
+    may use, with the same bits for any number; ``cache_dir`` keeps compiled code, by default
+    ``$NEURO_CACHE`` or ``neuro`` in the user's cache.
     """
 
     name = "brian2"
@@ -33,21 +35,37 @@ class Brian2Backend:
         """What Brian2 cannot do."""
         return {"batch": "Brian2 runs one input at a time; use backend='torch'"}
 
+    def variants(self) -> Sequence[Variant]:
+        """One per target."""
+        return (
+            Variant("brian2, numpy", {"target": "numpy"}),
+            Variant("brian2, C++", {"target": "cpp"}, quick=False),
+            Variant("brian2, Cython", {"target": "cython"}, quick=False),
+        )
+
     def compile(self, program: Program, **options: Any) -> Any:
         """Make an engine; nothing is compiled before the first run."""
         target = options.pop("target", "auto")
         cache_dir = options.pop("cache_dir", None)
+        threads = options.pop("threads", 1)
         if options:
             raise CompileError(
                 f"backend 'brian2' has no option {', '.join(map(repr, options))};"
-                " it has target and cache_dir"
+                " it has target, threads and cache_dir"
             )
         if target not in TARGETS:
             raise CompileError(f"target {target!r} of backend 'brian2' is not one of {TARGETS}")
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise CompileError(f"backend 'brian2': threads={threads!r} is not a number from 1 on")
+        if threads > 1 and target not in ("cpp", "auto"):
+            raise CompileError(
+                f"backend 'brian2': target {target!r} runs on one thread; threads={threads} goes"
+                " with target='cpp'"
+            )
         from neuro.backends.brian2.drawing import draw
         from neuro.backends.brian2.engine import Brian2Engine
         from neuro.backends.brian2.targets import Chooser, cache_folder
 
         folder = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
         plan = draw(program)
-        return Brian2Engine(plan, Chooser(plan, target, folder))
+        return Brian2Engine(plan, Chooser(plan, target, folder, threads))

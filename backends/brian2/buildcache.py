@@ -19,15 +19,16 @@ import numpy as np
 
 from neuro._version import __version__
 from neuro.backends.brian2.blueprint import Blueprint
-from neuro.backends.brian2.compiler import COMPILE_FLAGS, compile_program, compiler_id
+from neuro.backends.brian2.compiler import compile_program, compiler_id, flags
+from neuro.equations.elementary import RECIPES
 from neuro.errors import BackendError
 
 MANIFEST = "manifest.json"
 
 
-def program_folder(plan: Blueprint, cache: Path) -> Path:
+def program_folder(plan: Blueprint, cache: Path, threaded: bool = False) -> Path:
     """Folder of the compiled program of a blueprint, whether it exists or not."""
-    return cache / "brian2-cpp" / _key(_manifest(plan))
+    return cache / "brian2-cpp" / _key(_manifest(plan, threaded))
 
 
 def is_built(folder: Path) -> bool:
@@ -35,15 +36,17 @@ def is_built(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and os.access(folder / "main", os.X_OK)
 
 
-def build(plan: Blueprint, cache: Path) -> Path:
+def build(plan: Blueprint, cache: Path, threaded: bool = False) -> Path:
     """Folder with the compiled program of a blueprint; compiles it if it is not in the cache.
+
+    A program that is ``threaded`` takes the number of threads when it starts.
 
     Raises
     ------
     BackendError
         No compiler, an error of the compiler, or a cache folder that cannot be written.
     """
-    manifest = _manifest(plan)
+    manifest = _manifest(plan, threaded)
     target = cache / "brian2-cpp" / _key(manifest)
     if is_built(target):
         return target
@@ -56,7 +59,7 @@ def build(plan: Blueprint, cache: Path) -> Path:
             " NEURO_CACHE or the option cache_dir to a folder that you can write to"
         ) from error
     try:
-        _build(plan, work)
+        _build(plan, work, threaded)
         (work / MANIFEST).write_text(json.dumps(manifest, indent=2))
         _move(work, target)
     finally:
@@ -64,7 +67,7 @@ def build(plan: Blueprint, cache: Path) -> Path:
     return target
 
 
-def _build(plan: Blueprint, work: Path) -> None:
+def _build(plan: Blueprint, work: Path, threaded: bool) -> None:
     from neuro.backends.brian2.sandbox import import_brian2
 
     import_brian2()
@@ -72,7 +75,7 @@ def _build(plan: Blueprint, work: Path) -> None:
 
     sources = work / "sources"
     sources.mkdir()
-    program = compile_program(sources, write_sources(plan, sources))
+    program = compile_program(sources, write_sources(plan, sources), threaded)
     shutil.move(program, work / "main")
     shutil.move(sources / "static_arrays", work / "static_arrays")
     for pattern in ("*.o", "*.gch"):  # the text stays, for whoever wants to read it
@@ -93,12 +96,13 @@ def _move(work: Path, target: Path) -> None:
     raise BackendError(f"brian2 (cpp): cannot replace {str(target)!r}; remove it and try again")
 
 
-def _manifest(plan: Blueprint) -> dict[str, str]:
+def _manifest(plan: Blueprint, threaded: bool) -> dict[str, str]:
     """Everything that the compiled program depends on."""
     here = Path(__file__).parent
     code = hashlib.sha256()
     for path in sorted(p for p in here.iterdir() if p.suffix in (".py", ".h", ".cpp")):
         code.update(path.read_bytes())
+    code.update(repr(RECIPES).encode())  # printed into the C text
     # Indices of traces are compiled in; "all" depends on the number of synapses.
     traces = hashlib.sha256()
     for trace in plan.traces:
@@ -111,7 +115,7 @@ def _manifest(plan: Blueprint) -> dict[str, str]:
         "brian2": version("brian2"),
         "numpy": version("numpy"),
         "compiler": compiler_id(),
-        "flags": " ".join(COMPILE_FLAGS),
+        "flags": " ".join(flags(threaded)),
     }
 
 

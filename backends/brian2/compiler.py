@@ -29,6 +29,9 @@ COMPILE_FLAGS = (
     "-fno-trapping-math",
 )
 
+#: Added for programs that may use several threads; without it, OpenMP pragmas mean nothing.
+THREAD_FLAGS = ("-fopenmp",)
+
 PRECOMPILED = "neuro_all.h"
 _HEADERS = (
     "objects.h",
@@ -76,8 +79,13 @@ def _processor() -> str:
     return "; ".join(line for line in lines if line.startswith(kept))
 
 
-def compile_program(folder: Path, sources: Sequence[str]) -> Path:
-    """Compile and link C++ files; returns the program.
+def flags(threaded: bool) -> tuple[str, ...]:
+    """What the compiler is told, apart from the names of files."""
+    return COMPILE_FLAGS + THREAD_FLAGS if threaded else COMPILE_FLAGS
+
+
+def compile_program(folder: Path, sources: Sequence[str], threaded: bool = False) -> Path:
+    """Compile and link C++ files, for one thread or for any number; returns the program.
 
     Raises
     ------
@@ -86,7 +94,7 @@ def compile_program(folder: Path, sources: Sequence[str]) -> Path:
     """
     includes = [f'#include "{h}"' for h in _HEADERS] + [f"#include <{h}>" for h in _SYSTEM_HEADERS]
     (folder / PRECOMPILED).write_text("\n".join(includes) + "\n")
-    command = [compiler(), *COMPILE_FLAGS, "-I."]
+    command = [compiler(), *flags(threaded), "-I."]
     objects = [f"{Path(source).with_suffix('')}.o" for source in sources]
     calls = _Calls(folder)
     try:
@@ -98,7 +106,7 @@ def compile_program(folder: Path, sources: Sequence[str]) -> Path:
                 for source, made in zip(sources, objects, strict=True)
             ]
         )
-        calls.run([compiler(), *objects, "-o", "main"])
+        calls.run([compiler(), *flags(threaded), *objects, "-o", "main"])
     except BaseException:
         calls.end()
         raise

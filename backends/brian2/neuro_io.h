@@ -11,6 +11,9 @@
 #include <vector>
 #include <sys/time.h>
 #include <unistd.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 namespace neuro {
 
@@ -18,6 +21,13 @@ inline void fail(const std::string& what)
 {
     std::fprintf(stderr, "neuro: %s\n", what.c_str());
     std::exit(3);
+}
+
+// Steps of the simulation that came before this piece.
+inline int64_t& first_step()
+{
+    static int64_t step = 0;
+    return step;
 }
 
 // Events of one population: steps and units of equal length, sorted by step, then unit.
@@ -101,23 +111,62 @@ inline void one_to_one(std::vector<int32_t>& pre, std::vector<int32_t>& post, in
     }
 }
 
-// Synapses of each unit of one side, in ascending order; they come in any order of units.
+// Threads. Without OpenMP there is one, and the pragmas of the templates mean nothing.
+inline int threads()
+{
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
+// Whether so many synapses or units are worth the time that it takes to wake the other threads.
+inline bool worthwhile(size_t count) { return count >= 32768; }
+
+// The part of the numbers below count that is this thread's; all of them outside parallel regions.
+struct Part
+{
+    int begin, end;
+    explicit Part(int count) : begin(0), end(count)
+    {
+#ifdef _OPENMP
+        const int64_t all = omp_get_num_threads(), mine = omp_get_thread_num();
+        begin = (int)(count * mine / all);
+        end = (int)(count * (mine + 1) / all);
+#endif
+    }
+};
+
+// Synapses of each unit of one side, in ascending order; they come in any order of units. Those of
+// one unit lie in pieces by ranges of the units on the other side, so that threads can share them.
 class ByUnit
 {
+    int64_t n_pieces;
     std::vector<int32_t> starts, synapses;
 public:
-    ByUnit(const std::vector<int32_t>& units, int n) : starts(n + 1, 0), synapses(units.size())
+    ByUnit(const std::vector<int32_t>& units, int n, const std::vector<int32_t>& others, int n_others)
+        : n_pieces(threads()), starts(n * n_pieces + 1, 0), synapses(units.size())
     {
-        for (const int32_t unit : units)
-            starts[unit + 1]++;
-        for (int k = 0; k < n; k++)
-            starts[k + 1] += starts[k];
+        const auto piece = [&](size_t s) { return units[s] * n_pieces + others[s] * n_pieces / n_others; };
+        for (size_t s = 0; s < units.size(); s++)
+            starts[1 + piece(s)]++;
+        for (size_t k = 1; k < starts.size(); k++)
+            starts[k] += starts[k - 1];
         std::vector<int32_t> next(starts.begin(), starts.end() - 1);
         for (size_t s = 0; s < units.size(); s++)
-            synapses[next[units[s]]++] = (int32_t)s;
+            synapses[next[piece(s)]++] = (int32_t)s;
     }
-    const int32_t* begin(int unit) const { return synapses.data() + starts[unit]; }
-    const int32_t* end(int unit) const { return synapses.data() + starts[unit + 1]; }
+    int pieces() const { return (int)n_pieces; }
+    // Where a piece of a unit's synapses begins; the piece after the last begins where they end.
+    const int32_t* at(int unit, int piece) const { return synapses.data() + starts[unit * n_pieces + piece]; }
+    size_t count(const std::vector<int>& units) const
+    {
+        size_t sum = 0;
+        for (const int unit : units)
+            sum += at(unit, pieces()) - at(unit, 0);
+        return sum;
+    }
 };
 
 // Units that spiked in the last step before this piece, for queues that have yet to take them up.

@@ -25,11 +25,13 @@ class ProcessRunner:
     plan : Blueprint
     cache : Path
         Folder of compiled programs.
+    threads : int
+        How many the program may use.
     """
 
-    def __init__(self, plan: Blueprint, cache: Path) -> None:
-        self._plan = plan
-        self._folder = build(plan, cache)
+    def __init__(self, plan: Blueprint, cache: Path, threads: int = 1) -> None:
+        self._plan, self._threads = plan, threads
+        self._folder = build(plan, cache, threads > 1)
 
     def run(self, piece: Piece, progress: Progress) -> Outcome:
         """Run one piece; files live in a temporary folder, so runs can be made side by side."""
@@ -51,6 +53,7 @@ class ProcessRunner:
                     stdout=stderr,
                     stderr=stderr,
                     pass_fds=(send,),
+                    env={**os.environ, "OMP_NUM_THREADS": str(self._threads)},
                 )
             os.close(send)
             send = -1

@@ -36,10 +36,12 @@ class Chooser:
     target : {"auto", "numpy", "cython", "cpp"}
     cache : Path
         Folder of compiled code.
+    threads : int
+        How many the target ``cpp`` may use.
     """
 
-    def __init__(self, plan: Blueprint, target: str, cache: Path) -> None:
-        self._plan, self._target, self._cache = plan, target, cache
+    def __init__(self, plan: Blueprint, target: str, cache: Path, threads: int = 1) -> None:
+        self._plan, self._target, self._cache, self._threads = plan, target, cache, threads
         self._made: dict[str, Runner] = {}
 
     def __call__(self, steps: int) -> tuple[str, Runner]:
@@ -57,7 +59,8 @@ class Chooser:
             compiler()
         except BackendError:
             return "numpy"
-        if buildcache.is_built(buildcache.program_folder(self._plan, self._cache)):
+        threaded = self._threads > 1
+        if buildcache.is_built(buildcache.program_folder(self._plan, self._cache, threaded)):
             return "cpp"
         plan = self._plan
         objects = len(plan.routines) + 2 * len(plan.groups) + len(plan.monitored)
@@ -70,7 +73,7 @@ class Chooser:
         if target == "cpp":
             from neuro.backends.brian2.process import ProcessRunner
 
-            return ProcessRunner(self._plan, self._cache)
+            return ProcessRunner(self._plan, self._cache, self._threads)
         from neuro.backends.brian2.sandbox import import_brian2
 
         import_brian2()
