@@ -37,12 +37,12 @@ def log(x: Any) -> Any:
 
 
 def sin(x: Any) -> Any:
-    """Sine of radians; exact to the last bits up to 2^25, NaN from 2^45."""
+    """Sine of radians: accurate up to 2^25, less so beyond, NaN from 2^45."""
     return _sin(x)
 
 
 def cos(x: Any) -> Any:
-    """Cosine of radians; exact to the last bits up to 2^25, NaN from 2^45."""
+    """Cosine of radians: as the sine."""
     return _cos(x)
 
 
