@@ -8,7 +8,7 @@ group ``neuro.backends``. Users meet neither class: :func:`neuro.compile` wraps 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -98,6 +98,25 @@ class Engine(ABC):
         """Release processes, folders and memory; the engine cannot run afterwards."""
 
 
+@dataclass(frozen=True)
+class Variant:
+    """One way of using a backend that tests and tables name.
+
+    Attributes
+    ----------
+    title : str
+        For the table of backends.
+    options : dict
+        Options of :func:`neuro.compile`.
+    quick : bool
+        Whether the conformance suite runs it by default (a compiler takes minutes for all).
+    """
+
+    title: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    quick: bool = True
+
+
 class Backend(Protocol):
     """What an entry point of the group ``neuro.backends`` must be."""
 
@@ -112,6 +131,10 @@ class Backend(Protocol):
 
         The features are those of :data:`neuro.capabilities.FEATURES`.
         """
+        ...
+
+    def variants(self) -> Sequence[Variant]:
+        """Its ways of running, for the conformance suite and the table of backends."""
         ...
 
     def compile(self, program: Program, **options: Any) -> Engine:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from neuro.engine import Variant
 from neuro.errors import CompileError
 from neuro.program import Program
 
@@ -21,6 +22,10 @@ class ReferenceBackend:
     def lacks(self, **options: Any) -> Mapping[str, str]:
         """One input at a time; everything else it can."""
         return {"batch": "the oracle runs one input at a time; use backend='torch'"}
+
+    def variants(self) -> Sequence[Variant]:
+        """One."""
+        return (Variant("reference"),)
 
     def compile(self, program: Program, **options: Any) -> Any:
         """Make an engine; there are no options."""

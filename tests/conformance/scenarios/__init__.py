@@ -1,0 +1,22 @@
+"""All scenarios."""
+
+from neuro.conformance.scenario import SCENARIOS, Scenario
+from neuro.conformance.scenarios import (
+    connections,
+    delays,
+    learning,
+    loops,
+    neurons,
+    sources,
+)
+
+__all__ = [
+    "SCENARIOS",
+    "Scenario",
+    "connections",
+    "delays",
+    "learning",
+    "loops",
+    "neurons",
+    "sources",
+]

@@ -1,0 +1,136 @@
+"""The tests; parameters come from the plugin."""
+
+from __future__ import annotations
+
+import pytest
+
+import neuro as nr
+from neuro import capabilities
+from neuro.conformance.comparison import (
+    TOLERANCE,
+    Outcome,
+    assert_close,
+    assert_equal,
+    first_difference,
+    reference,
+    reference_state,
+    run,
+)
+from neuro.conformance.plugin import Target
+from neuro.conformance.scenarios import SCENARIOS, Scenario
+from neuro.lowering import lower
+from neuro.simulation import find_backend
+
+EVERY = list(SCENARIOS)
+STATIC = [name for name, scenario in SCENARIOS.items() if scenario.static]
+
+#: Scenarios whose state is hardest to carry over: queues, flags, phases, graded events.
+DEEP = [
+    "everything_in_one_loop",
+    "user_rule",
+    "sigma_delta",
+    "short_term_plasticity_with_synaptic_delays",
+    "reward_stdp",
+    "lif_refractory_per_unit",
+    "stdp_on_tied_weights",
+]
+
+
+def missing(target: Target, scenario: Scenario, precision: str = "float64") -> dict[str, str]:
+    """What the scenario needs and the target declares that it lacks, with reasons."""
+    program = lower(scenario.network(exact=True), scenario.dt, precision)
+    lacks = find_backend(target.backend).lacks(**target.options)
+    return {f: lacks[f] for f in capabilities.required(program) if f in lacks}
+
+
+def skip_where_declared(target: Target, scenario: Scenario, precision: str = "float64") -> None:
+    """A declared gap is checked (the reason must be raised at compile time), then skipped."""
+    gaps = missing(target, scenario, precision)
+    if not gaps:
+        return
+    with pytest.raises(nr.CompileError) as raised:
+        nr.compile(
+            scenario.network(True), target.backend, scenario.dt, precision, **target.options
+        )
+    assert any(reason in str(raised.value) for reason in gaps.values())
+    pytest.skip(f"declared: {'; '.join(gaps.values())}")
+
+
+def ordered(target: Target) -> bool:
+    """Whether the target adds in the stated order."""
+    return "ordered sums" not in find_backend(target.backend).lacks(**target.options)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_scenario_is_alive(name: str) -> None:
+    """A network in which nothing happens would prove nothing."""
+    outcome: Outcome = reference(name, True)
+    cells = [
+        p
+        for p, population in SCENARIOS[name].network(True).populations.items()
+        if not population.is_source and p in outcome.spikes
+    ]
+    spikes = {p: len(outcome.spikes[p][0]) for p in cells}
+    assert not spikes or max(spikes.values()) > 20, spikes
+
+
+@pytest.mark.parametrize("name", STATIC)
+def test_exact_weights(conformance_target: Target, name: str) -> None:
+    """Weights that are exact in binary: every backend gives every spike, in any order."""
+    target, scenario = conformance_target, SCENARIOS[name]
+    skip_where_declared(target, scenario)
+    found = run(scenario, target.backend, target.options, exact=True)
+    expected = reference(name, True)
+    if ordered(target):
+        assert_equal(found, expected)
+    else:
+        assert first_difference(found, expected) is None
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_any_weights(conformance_target: Target, name: str) -> None:
+    """Any weights: equal to the bit, or as close as another order of additions allows."""
+    target, scenario = conformance_target, SCENARIOS[name]
+    skip_where_declared(target, scenario)
+    found = run(scenario, target.backend, target.options, exact=False)
+    if ordered(target):
+        assert_equal(found, reference(name, False))
+    else:
+        assert_close(found, reference(name, False), TOLERANCE["float64"])
+
+
+@pytest.mark.parametrize("name", ["lif_exponential", "user_model", "pair_stdp", "sigma_delta"])
+def test_single_precision(conformance_target: Target, name: str) -> None:
+    """float32 throughout."""
+    target, scenario = conformance_target, SCENARIOS[name]
+    skip_where_declared(target, scenario, "float32")
+    found = run(scenario, target.backend, target.options, exact=False, precision="float32")
+    expected = reference(name, False, "float32")
+    if ordered(target):
+        assert_equal(found, expected)
+    else:
+        assert_close(found, expected, TOLERANCE["float32"])
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_pieces_and_checkpoints(conformance_target: Target, name: str) -> None:
+    """From a checkpoint of the reference, cut in pieces, to the end, and the state back."""
+    target, scenario = conformance_target, SCENARIOS[name]
+    skip_where_declared(target, scenario)
+    if not ordered(target):
+        pytest.skip("compared to the bit, which needs the stated order of additions")
+    start = reference_state(name, False, 301)
+    pieces = (302, 305, 640)
+    found = run(
+        scenario, target.backend, target.options, exact=False, pieces=pieces, start=start
+    )
+    assert_equal(found, reference(name, False), start=301)
+    with nr.compile(scenario.network(False), "reference", scenario.dt) as sim:
+        sim.restore(found.state)
+        sim.run_steps(50, progress=False)
+        onward = sim.state()
+    with nr.compile(scenario.network(False), "reference", scenario.dt) as sim:
+        sim.restore(reference(name, False).state)
+        sim.run_steps(50, progress=False)
+        for array, value in sim.state().arrays.items():
+            assert (value == onward.arrays[array]).all(), array
