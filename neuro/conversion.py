@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from neuro.recording import Recording, Track
+    from neuro.recording import Recording
+    from neuro.tracks import Track
 
 
 def _library(name: str, method: str) -> Any:
@@ -33,17 +34,22 @@ def to_pandas(recording: Recording, track: Track, item: int | None) -> pd.DataFr
     """A table of spikes, or of a trace; see :meth:`neuro.Recording.to_pandas`."""
     pandas = _library("pandas", "to_pandas")
     if track.variable == "spikes":
-        steps, *others = recording.spikes(track.owner, item=item)
-        columns = dict(zip(("unit", "item"), others, strict=False))
+        if recording.batch is None or item is not None:
+            steps, units = recording.spikes(track.owner, item=item)
+            columns = {"unit": units}
+        else:
+            steps, units, items = recording.batch_spikes(track.owner)
+            columns = {"unit": units, "item": items}
         return pandas.DataFrame({"time": steps * recording.dt, "step": steps, **columns})
     if recording.batch is not None and item is None:
         raise DescriptionError(
             f"to_pandas: a trace of {recording.batch} items is no table; choose one with item=,"
             " or use to_xarray"
         )
+    steps = recording.trace_steps(track.owner, track.variable)
     return pandas.DataFrame(
         recording.trace(track.owner, track.variable, item=item),
-        index=pandas.Index(_times(recording, track), name="time"),
+        index=pandas.Index(steps * recording.dt, name="time"),
         columns=pandas.Index(track.indices, name=track.axis),
     )
 
@@ -58,12 +64,15 @@ def to_xarray(recording: Recording, track: Track, item: int | None) -> xr.DataAr
         "step": ("time", steps),
         track.axis: track.indices,
     }
-    axes = ("time", track.axis)
+    axes = ["time", track.axis]
     if values.ndim == 3:
-        axes = ("item", *axes)
+        axes.insert(0, "item")
         coordinates["item"] = np.arange(len(values))
     attributes = {"units": track.unit or "1", "network": recording.name}
-    return xarray.DataArray(values, coordinates, axes, name=track.name, attrs=attributes)
+    made: xr.DataArray = xarray.DataArray(
+        values, coordinates, axes, name=track.name, attrs=attributes
+    )
+    return made
 
 
 def to_neo(recording: Recording, tracks: Sequence[Track], item: int | None) -> neo.Block:
@@ -71,39 +80,36 @@ def to_neo(recording: Recording, tracks: Sequence[Track], item: int | None) -> n
     library = _library("neo", "to_neo")
     quantities = _library("quantities", "to_neo")
     second = quantities.second
-    block = library.Block(name=recording.name, dt=recording.dt)
+    block: neo.Block = library.Block(name=recording.name, dt=recording.dt)
     segment = library.Segment(name=f"steps {recording.start} to {recording.stop}")
     block.segments.append(segment)
-    start, stop = recording.start * recording.dt, recording.stop * recording.dt
+    dt, start, stop = recording.dt, recording.start, recording.stop
     for track in tracks:
         if track.variable == "spikes":
             steps, units = recording.spikes(track.owner, item=item)
             for unit, train in zip(track.indices, _trains(steps, units, track), strict=True):
                 spikes = library.SpikeTrain(
-                    train * recording.dt * second,
-                    t_start=start * second,
-                    t_stop=stop * second,
-                    sampling_rate=1 / recording.dt * quantities.hertz,
+                    train * dt * second,
+                    t_start=start * dt * second,
+                    t_stop=stop * dt * second,
+                    sampling_rate=1 / dt * quantities.hertz,
                     name=f"{track.owner}[{unit}]",
                     population=track.owner,
                     unit=int(unit),
                 )
                 segment.spiketrains.append(spikes)
             continue
+        first = start + -(start + 1) % track.every  # also where no row was kept
         signal = library.AnalogSignal(
             recording.trace(track.owner, track.variable, item=item),
             units=quantities.Quantity(1.0, track.unit if track.unit not in ("", "1") else ""),
-            t_start=(track.steps(recording.start, recording.stop)[:1].sum()) * recording.dt * second,
-            sampling_period=track.every * recording.dt * second,
+            t_start=first * dt * second,
+            sampling_period=track.every * dt * second,
             name=track.name,
             array_annotations={track.axis: track.indices},
         )
         segment.analogsignals.append(signal)
     return block
-
-
-def _times(recording: Recording, track: Track) -> NDArray[np.float64]:
-    return recording.trace_steps(track.owner, track.variable) * recording.dt
 
 
 def _trains(

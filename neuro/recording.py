@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,7 +15,8 @@ from neuro.engine import Recorded
 from neuro.errors import DescriptionError
 from neuro.network import Population, Projection
 from neuro.notebook import table
-from neuro.program import Program, Record
+from neuro.program import Program
+from neuro.tracks import SPIKES, Heading, Track, tracks
 
 if TYPE_CHECKING:
     import neo
@@ -24,121 +24,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from neuro.plotting.recording import RecordingPlots
-
-SPIKES = "spikes"
-
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """One recorded thing.
-
-    Attributes
-    ----------
-    owner, variable : str
-        Population or projection, and ``"spikes"`` or a variable of it.
-    width : int
-        How many units (synapses) were recorded.
-    units : array of int, optional
-        Which ones; None: all, 0 to width - 1.
-    every : int
-        Steps from one row to the next.
-    axis : str
-        What a column is: ``"unit"`` or ``"synapse"``.
-    unit : str
-        SI unit of the values; empty where the description says none.
-    dtype : str
-        NumPy type of the values.
-    """
-
-    owner: str
-    variable: str
-    width: int
-    units: IntArray | None = None
-    every: int = 1
-    axis: str = "unit"
-    unit: str = ""
-    dtype: str = "int64"
-
-    @property
-    def name(self) -> str:
-        """Qualified name, ``owner.variable``."""
-        return f"{self.owner}.{self.variable}"
-
-    @property
-    def indices(self) -> IntArray:
-        """Index of the unit (synapse) in each column."""
-        return np.arange(self.width) if self.units is None else self.units
-
-    def columns(self, units: IntArray) -> IntArray:
-        """Column of each unit."""
-        if self.units is None:
-            return units
-        order = np.argsort(self.units)
-        return order[np.searchsorted(self.units[order], units)]
-
-    def steps(self, start: int, stop: int) -> IntArray:
-        """The steps ``start <= k < stop`` whose values are kept."""
-        return np.arange(start + -(start + 1) % self.every, stop, self.every)
-
-    def rows(self, start: int, stop: int, first: int = 0) -> slice:
-        """Rows of the steps ``start <= k < stop`` among the kept ones from step first on."""
-        before = first // self.every
-        return slice(start // self.every - before, stop // self.every - before)
-
-
-def tracks(program: Program) -> tuple[Track, ...]:
-    """What a program records; traces in the order of ``program.records``, spikes among them."""
-    return tuple(_track(program, record) for record in program.records)
-
-
-def _track(program: Program, record: Record) -> Track:
-    if record.variable == SPIKES:
-        size = program.sizes[record.owner]
-        return Track(record.owner, SPIKES, _width(record, size), record.units)
-    array = program.arrays[record.array]
-    return Track(
-        record.owner,
-        record.variable,
-        _width(record, array.initial.size),
-        record.units,
-        record.every,
-        "unit" if array.domain in program.sizes else "synapse",
-        array.unit,
-        array.initial.dtype.str,
-    )
-
-
-def _width(record: Record, size: int) -> int:
-    return size if record.units is None else len(record.units)
-
-
-@dataclass(frozen=True, eq=False)
-class Heading:
-    """What is known of a recording before its data are read.
-
-    Attributes
-    ----------
-    name : str
-        Of the network.
-    dt : float
-        Time step in seconds.
-    start, stop : int
-        First step, and the one after the last.
-    tracks : tuple
-        What was recorded.
-    batch : int, optional
-        Number of items of a batched run.
-    planned : int, optional
-        Where the run would have stopped, had it not been cut off.
-    """
-
-    name: str
-    dt: float
-    start: int
-    stop: int
-    tracks: tuple[Track, ...]
-    batch: int | None = None
-    planned: int | None = None
 
 
 class Store(Protocol):
@@ -236,7 +121,7 @@ class Recording:
         start: int | None = None,
         stop: int | None = None,
         item: int | None = None,
-    ) -> tuple[IntArray, ...]:
+    ) -> tuple[IntArray, IntArray]:
         """Spikes as (steps, units), sorted by step, then unit.
 
         Parameters
@@ -245,23 +130,38 @@ class Recording:
         start, stop : int, optional
             Only the steps ``start <= k < stop``.
         item : int, optional
-            Of a batched recording. Without it the result is (steps, units, items), sorted by
-            item, then step, then unit.
+            Which item of a batched recording; :meth:`batch_spikes` gives those of all.
 
         Raises
         ------
         DescriptionError
             When the population's spikes were not recorded, or the window lies outside.
         """
-        _, track = self._find(population, SPIKES)
-        low, high = self._window(start, stop)
-        chosen = self._item(item)
-        found = self._store.spikes(track.owner, low, high)
+        chosen = self._one_item(item, "spikes", "batch_spikes")
+        steps, units, *items = self._spikes(population, start, stop)
         if chosen is None:
-            return found
-        steps, units, items = found
-        mask = items == chosen
+            return steps, units
+        mask = items[0] == chosen
         return steps[mask], units[mask]
+
+    def batch_spikes(
+        self,
+        population: Population | str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> tuple[IntArray, IntArray, IntArray]:
+        """Spikes of a batched recording as (steps, units, items), sorted by item, step and unit."""
+        if self.batch is None:
+            raise DescriptionError("batch_spikes: this recording is not batched; use spikes")
+        steps, units, items = self._spikes(population, start, stop)
+        return steps, units, items
+
+    def _spikes(
+        self, population: Population | str, start: int | None, stop: int | None
+    ) -> tuple[IntArray, ...]:
+        _, track = self._find(population, SPIKES)
+        return self._store.spikes(track.owner, *self._window(start, stop))
 
     def trace(
         self,
@@ -331,7 +231,7 @@ class Recording:
     def rate(
         self,
         population: Population | str,
-        bin: Any = 10e-3,
+        bin: Any = 10e-3,  # noqa: A002
         *,
         start: int | None = None,
         stop: int | None = None,
@@ -363,8 +263,9 @@ class Recording:
             items = found[2] if len(found) > 2 else 0
             place = items * total.shape[1] + np.searchsorted(edges, found[0], "right") - 1
             total += np.bincount(place, minlength=total.size).reshape(total.shape)
-        rates = total / (track.width * np.diff(edges) * self.dt)
-        return edges[:-1] * self.dt, self._picked(rates, item)
+        rates = (total / (track.width * np.diff(edges) * self.dt)).astype(np.float64)
+        times = np.asarray(edges[:-1] * self.dt, np.float64)
+        return times, self._picked(rates, item)
 
     def isi(
         self, population: Population | str, unit: int | None = None, *, item: int | None = None
@@ -379,7 +280,10 @@ class Recording:
         item : int, optional
             Of one item of a batched recording.
         """
-        found = self.spikes(population, item=item)
+        if self.batch is None or item is not None:
+            found: tuple[IntArray, ...] = self.spikes(population, item=item)
+        else:
+            found = self.batch_spikes(population)
         if unit is not None:
             if unit not in self.units(population):
                 raise DescriptionError(
@@ -392,7 +296,8 @@ class Recording:
         same = np.ones(max(len(steps) - 1, 0), bool)
         for train in trains:
             same &= np.diff(train) == 0
-        return np.diff(steps)[same] * self.dt
+        intervals: NDArray[np.float64] = np.diff(steps)[same] * self.dt
+        return intervals
 
     def _parts(
         self, track: Track, start: int | None, stop: int | None
@@ -404,8 +309,8 @@ class Recording:
             if first < last:
                 yield self._store.spikes(track.owner, first, last)
 
-    def _edges(self, low: int, high: int, bin: Any) -> IntArray:
-        seconds = Parameter("second", 0.0, exclusive=True).read(bin, "bin of rate")
+    def _edges(self, low: int, high: int, width: Any) -> IntArray:
+        seconds = Parameter("second", 0.0, exclusive=True).read(width, "bin of rate")
         if not isinstance(seconds, float):
             raise DescriptionError("bin of rate is an array; expected one number in seconds")
         length = whole_steps(seconds, self.dt, "bin of rate")
@@ -414,15 +319,20 @@ class Recording:
         return np.append(np.arange(low, high, length), high)
 
     def _picked(self, values: NDArray[Any], item: int | None) -> NDArray[Any]:
+        """Of one row per item: the only one, the chosen one, or all."""
         chosen = self._item(item)
         if self.batch is None:
-            return values[0]
-        return values if chosen is None else values[chosen]
+            chosen = 0
+        return values if chosen is None else np.asarray(values[chosen])
 
     # --- other formats ---
 
     def to_pandas(
-        self, owner: Population | Projection | str, variable: str = SPIKES, *, item: int | None = None
+        self,
+        owner: Population | Projection | str,
+        variable: str = SPIKES,
+        *,
+        item: int | None = None,
     ) -> pd.DataFrame:
         """A table of spikes or of a trace.
 
@@ -471,9 +381,7 @@ class Recording:
         """
         from neuro.conversion import to_neo
 
-        if self.batch is not None and item is None:
-            raise DescriptionError(f"to_neo: choose one of the {self.batch} items with item=")
-        return to_neo(self, self._heading.tracks, self._item(item))
+        return to_neo(self, self._heading.tracks, self._one_item(item, "to_neo"))
 
     @property
     def plot(self) -> RecordingPlots:
@@ -522,9 +430,7 @@ class Recording:
 
     # --- checks ---
 
-    def _find(
-        self, owner: Population | Projection | str, variable: str
-    ) -> tuple[int, Track]:
+    def _find(self, owner: Population | Projection | str, variable: str) -> tuple[int, Track]:
         name = owner if isinstance(owner, str) else owner.name
         for index, track in enumerate(self._heading.tracks):
             if (track.owner, track.variable) == (name, variable):
@@ -550,6 +456,15 @@ class Recording:
             )
         return low, high
 
+    def _one_item(self, item: int | None, what: str, instead: str = "") -> int | None:
+        """The item of a batched recording, where there must be one."""
+        if self.batch is not None and item is None:
+            other = f" (or call {instead})" if instead else ""
+            raise DescriptionError(
+                f"{what}: this recording has {self.batch} items; choose one with item={other}"
+            )
+        return self._item(item)
+
     def _item(self, item: int | None) -> int | None:
         if item is None:
             return None
@@ -566,37 +481,3 @@ def in_memory(program: Program, recorded: Recorded, start: int, stop: int) -> Re
     """The recording of a run whose data (already thinned out) are in memory."""
     heading = Heading(program.name, program.dt, start, stop, tracks(program), recorded.batch)
     return Recording(heading, Memory(heading, recorded))
-
-
-def thinned(recorded: Recorded, records: Sequence[Record], start: int) -> Recorded:
-    """Only the rows that are kept, of a piece that began at step start with a row per step."""
-    kept = {}
-    for index, rows in recorded.traces.items():
-        every = records[index].every
-        chosen = rows[..., -(start + 1) % every :: every, :]
-        # A view would keep all rows in memory.
-        kept[index] = rows if every == 1 else chosen.copy()
-    return Recorded(recorded.spikes, kept, recorded.batch)
-
-
-def joined(parts: Sequence[Recorded]) -> Recorded:
-    """Successive pieces as one."""
-    first = parts[0]
-    spikes = {name: joined_spikes([p.spikes[name] for p in parts]) for name in first.spikes}
-    traces = {i: np.concatenate([p.traces[i] for p in parts], axis=-2) for i in first.traces}
-    return Recorded(spikes, traces, first.batch)
-
-
-def joined_spikes(parts: Sequence[tuple[IntArray, ...]]) -> tuple[IntArray, ...]:
-    """Spikes of successive pieces as one; batched ones are sorted by item again."""
-    found = tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-    if len(found) < 3:
-        return found
-    order = np.argsort(found[2], kind="stable")
-    return tuple(column[order] for column in found)
-
-
-def size(recorded: Recorded) -> int:
-    """Bytes of what a piece recorded."""
-    spikes = sum(column.nbytes for found in recorded.spikes.values() for column in found)
-    return spikes + sum(rows.nbytes for rows in recorded.traces.values())

@@ -25,8 +25,9 @@ from neuro.network import Network, Projection
 from neuro.notebook import table
 from neuro.program import Arrive, Program
 from neuro.progress import Bar, Progress, Silent
-from neuro.recording import Recording, in_memory, joined, thinned
+from neuro.recording import Recording, in_memory
 from neuro.streaming import Pace, RunFolder, open_recording
+from neuro.tracks import joined, thinned
 
 if TYPE_CHECKING:
     from neuro.plotting.weights import SimulationPlots
@@ -204,7 +205,8 @@ class Simulation:
         meter = Silent() if progress is False else progress
         if to is None:
             return self._gather(int(steps), meter)
-        seconds = Parameter("second", 0.0, exclusive=True).read(checkpoint_every, "checkpoint_every")
+        positive = Parameter("second", 0.0, exclusive=True)
+        seconds = positive.read(checkpoint_every, "checkpoint_every")
         if not isinstance(seconds, float):
             raise DescriptionError("checkpoint_every is an array; expected one number in seconds")
         return self._stream(int(steps), Path(to), seconds, meter)

@@ -28,7 +28,8 @@ from neuro.errors import DescriptionError
 from neuro.exchange import load, save
 from neuro.fingerprint import digest
 from neuro.program import Program
-from neuro.recording import SPIKES, Heading, Recording, Track, joined_spikes, size, tracks
+from neuro.recording import Recording
+from neuro.tracks import SPIKES, Heading, Track, joined_spikes, size, tracks
 
 FORMAT, VERSION = "neuro run", 1
 

@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import neuro as nr
-from neuro import recording, streaming
+from neuro import streaming, tracks
 from neuro.engine import Recorded
 from neuro.lowering import lower
 from neuro.recording import in_memory
@@ -51,7 +52,7 @@ def test_thinned_traces_are_rows_of_the_full_ones(every, short_pieces):
         full = sim.run(0.2, progress=False)
     cuts = [0, 1, 2, 9, 9, 80, 150, 200]
     with nr.compile(network(every)) as sim:
-        parts = [sim.run_steps(b - a, False) for a, b in zip(cuts, cuts[1:], strict=False)]
+        parts = [sim.run_steps(b - a, False) for a, b in pairwise(cuts)]
     for owner, variable in (("out", "v"), ("con", "w")):
         kept = np.concatenate([p.trace(owner, variable) for p in parts])
         assert np.array_equal(kept, full.trace(owner, variable)[every - 1 :: every])
@@ -130,8 +131,9 @@ def test_windows_that_are_refused(recorded):
         recorded.counts("out", start=200, stop=150)
     with pytest.raises(nr.DescriptionError, match=r"round\(seconds / rec\.dt\)"):
         recorded.spikes("out", start=0.15)
-    with pytest.raises(nr.DescriptionError, match="not batched"):
-        recorded.spikes("out", item=0)
+    for call in (lambda: recorded.spikes("out", item=0), lambda: recorded.batch_spikes("out")):
+        with pytest.raises(nr.DescriptionError, match="not batched"):
+            call()
     with pytest.raises(nr.DescriptionError, match=r"rec\.spikes\('out'\)"):
         recorded.trace("out", "spikes")
 
@@ -140,7 +142,7 @@ def test_windows_that_are_refused(recorded):
 
 
 def test_counts_follow_the_order_of_the_recorded_units(recorded):
-    steps, units = recorded.spikes("src")
+    _, units = recorded.spikes("src")
     assert recorded.units("src").tolist() == [6, 2, 3]
     assert set(units) == {2, 3, 6}
     expected = [sum(1 for u in units if u == unit) for unit in (6, 2, 3)]
@@ -172,7 +174,7 @@ def test_intervals_lie_between_spikes_of_one_unit(recorded):
     expected = []
     for unit in range(5):
         train = [k for k, u in zip(steps, units, strict=True) if u == unit]
-        own = [(b - a) * 1e-3 for a, b in zip(train, train[1:], strict=False)]
+        own = [(b - a) * 1e-3 for a, b in pairwise(train)]
         assert recorded.isi("out", unit) == pytest.approx(own)
         expected += own
     assert recorded.isi("out") == pytest.approx(expected)
@@ -214,10 +216,10 @@ def batched(tmp_path, kind):
         {1: 100 + np.arange(12.0).reshape(3, 2, 2)},
         batch=3,
     )
-    parts = [recording.thinned(first, program.records, 0)]
-    parts.append(recording.thinned(second, program.records, 3))
+    parts = [tracks.thinned(first, program.records, 0)]
+    parts.append(tracks.thinned(second, program.records, 3))
     if kind == "memory":
-        return in_memory(program, recording.joined(parts), 0, 5)
+        return in_memory(program, tracks.joined(parts), 0, 5)
     with nr.compile(net) as sim:
         start = sim.state()
         with streaming.RunFolder(tmp_path / "run", program, start, 5, batch=3) as folder:
@@ -231,7 +233,7 @@ def batched(tmp_path, kind):
 def test_items_of_a_batch(tmp_path, kind):
     rec = batched(tmp_path, kind)
     assert rec.batch == 3
-    steps, units, items = rec.spikes("a")
+    steps, units, items = rec.batch_spikes("a")
     assert steps.tolist() == [1, 3, 3, 0, 2, 4]
     assert units.tolist() == [1, 0, 1, 0, 1, 0]
     assert items.tolist() == [0, 0, 1, 2, 2, 2]
@@ -250,6 +252,9 @@ def test_items_of_a_batch(tmp_path, kind):
     assert rec.isi("a", item=0).tolist() == []
     assert "3 items" in str(rec)
     assert "6 spikes of 2 units, 200 Hz" in str(rec)
+    assert [x.tolist() for x in rec.batch_spikes("a", start=3)] == [[3, 3, 4], [0, 1, 0], [0, 1, 2]]
+    with pytest.raises(nr.DescriptionError, match="3 items; choose one with item=.*batch_spikes"):
+        rec.spikes("a")
     for bad in (3, -1):
         with pytest.raises(nr.DescriptionError, match=r"item -?\d does not exist; there are 0..2"):
             rec.spikes("a", item=bad)

@@ -18,7 +18,7 @@ from neuro import streaming
 from neuro.engine import Recorded
 from neuro.fingerprint import digest
 from neuro.lowering import lower
-from neuro.recording import Track
+from neuro.tracks import Track
 
 
 def network(seed=5, weight=0.3, rate=70.0, every=3):
@@ -273,7 +273,8 @@ def test_another_program_or_beginning_is_refused(tmp_path):
         sim.run(0.05, to=folder, progress=False)
         with pytest.raises(nr.DescriptionError, match="began at step 0.*stands at step 50"):
             sim.run(0.05, to=folder, progress=False)
-    with nr.compile(network(), dt=5e-4) as sim, pytest.raises(nr.DescriptionError, match="time step"):
+    message = "another network, time step or precision"
+    with nr.compile(network(), dt=5e-4) as sim, pytest.raises(nr.DescriptionError, match=message):
         sim.run(0.05, to=folder, progress=False)
     with nr.compile(network()) as sim:
         sim.set_weights("src_hid", sim.weights("src_hid") * 0.5)

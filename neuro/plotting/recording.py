@@ -88,7 +88,7 @@ class RecordingPlots:
     def rate(
         self,
         *populations: Population | str,
-        bin: Any = 10e-3,
+        bin: Any = 10e-3,  # noqa: A002
         start: int | None = None,
         stop: int | None = None,
         item: int | None = None,

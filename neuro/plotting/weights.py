@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from neuro.plotting.recording import axes, with_unit
 from neuro.plotting.style import COLOURS
+from neuro.program import Arrive
 
 if TYPE_CHECKING:
     from neuro.network import Projection
@@ -38,8 +39,8 @@ class SimulationPlots:
         assert isinstance(matrix, scipy.sparse.csr_array)
         matrix = matrix.copy()
         matrix.sum_duplicates()  # several synapses of one pair
-        image = np.ma.masked_all(matrix.shape, matrix.dtype)
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        image = np.full(matrix.shape, np.nan, matrix.dtype)
         image[rows, matrix.indices] = matrix.data
         values = matrix.data
         limits: dict[str, Any] = {"cmap": "viridis"}
@@ -81,5 +82,5 @@ class SimulationPlots:
         """Names of the source and the target, and the unit of the weights."""
         name = projection if isinstance(projection, str) else projection.name
         program = self._simulation.program
-        arrive = next(s for s in program.steps if getattr(s, "projection", None) == name)
+        arrive = next(s for s in program.steps if isinstance(s, Arrive) and s.projection == name)
         return arrive.source, arrive.target, program.arrays[arrive.weights].unit
