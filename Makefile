@@ -41,7 +41,7 @@ test-all: setup  ## the slow tests as well
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check $(RUFF) .
 	rm -rf build/typing && mkdir -p build/typing && cp -r neuro build/typing/
-	cp -r backends models benchmarks build/typing/neuro/
+	cp -r backends models benchmarks tests/conformance build/typing/neuro/
 	cp setup.cfg build/typing/ && cd build/typing && $(CURDIR)/$(BIN)/mypy -p neuro
 
 bench: setup  ## benchmarks, each a ratio measured in one run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -12,11 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from neuro.capabilities import check
-from neuro.connectivity import Sparse
+from neuro.connectivity import Convolution
 from neuro.description import Parameter, whole_steps
 from neuro.engine import Backend, Engine, Recorded, State
 from neuro.errors import BackendError, CompileError, DescriptionError
@@ -28,6 +27,7 @@ from neuro.progress import Bar, Progress, Silent
 from neuro.recording import Recording, in_memory
 from neuro.streaming import Pace, RunFolder, open_recording
 from neuro.tracks import joined, thinned
+from neuro.weights import SynapseTable, matrix, values_from
 
 if TYPE_CHECKING:
     from neuro.plotting.weights import SimulationPlots
@@ -140,7 +140,7 @@ class Simulation:
 
     @property
     def step(self) -> int:
-        """Steps run so far, by calls that came to their end."""
+        """Steps run so far; a run that was interrupted does not count."""
         return self._step
 
     def run(
@@ -213,47 +213,47 @@ class Simulation:
 
     def _gather(self, steps: int, meter: Progress) -> Recording:
         """Run and keep the recording in memory."""
-        start, records = self._step, self._program.records
-        if all(record.every == 1 for record in records):
-            recorded = self._advance(steps, meter)
-            return in_memory(self._program, recorded, start, self._step)
-        # Engines return every row; most of them are dropped piece by piece.
-        pace, stop = Pace(self._program), start + steps
-        parts: list[Recorded] = []
-        while self._step < stop or not parts:
-            first, begun = self._step, perf_counter()
-            recorded = self._advance(pace.length(stop - first), meter, stop - first)
-            pace.took(self._step - first, perf_counter() - begun, recorded)
-            parts.append(thinned(recorded, records, first))
-        return in_memory(self._program, joined(parts), start, self._step)
+        start, stop, records = self._step, self._step + steps, self._program.records
+        self._interrupted = True
+        if steps == 0 or all(record.every == 1 for record in records):
+            recorded = self._engine.run(steps, meter)
+        else:  # engines return every row; most of them are dropped piece by piece
+            pieces = self._pieces(stop, Pace(self._program), meter)
+            recorded = joined([thinned(piece, records, first) for first, piece in pieces])
+        self._step = stop
+        self._interrupted = False
+        return in_memory(self._program, recorded, start, stop)
 
     def _stream(self, steps: int, path: Path, seconds: float, meter: Progress) -> Recording:
         """Run to a folder, or go on with the run that is there."""
-        stop, pace = self._step + steps, Pace(self._program, seconds)
+        stop, pace, records = self._step + steps, Pace(self._program, seconds), self._program.records
         batch = self._engine.batch
         with RunFolder(path, self._program, self.state(), stop, batch) as folder:
             try:
                 if folder.stop > self._step:
                     meter.advance(folder.stop - self._step)
                     self.restore(folder.checkpoint())
-                while self._step < stop:
-                    first, begun = self._step, perf_counter()
-                    recorded = self._advance(pace.length(stop - first), meter, stop - first)
-                    pace.took(self._step - first, perf_counter() - begun, recorded)
-                    folder.append(thinned(recorded, self._program.records, first), self.state())
+                self._interrupted = True
+                for first, piece in self._pieces(stop, pace, meter):
+                    folder.append(thinned(piece, records, first), self._engine.state())
+                self._step = stop
+                self._interrupted = False
             except BaseException:
                 self.restore(folder.beginning())
                 raise
         return open_recording(path)
 
-    def _advance(self, steps: int, meter: Progress, ahead: int = 0) -> Recorded:
-        """Run the engine; when this is cut off, nobody knows where the engine stands."""
-        self._interrupted = True
-        self._engine.ahead = ahead
-        recorded = self._engine.run(steps, meter)
-        self._step += steps
-        self._interrupted = False
-        return recorded
+    def _pieces(self, stop: int, pace: Pace, meter: Progress) -> Iterator[tuple[int, Recorded]]:
+        """Run up to a step in pieces: the first step of each, and what it recorded."""
+        now = self._step
+        while now < stop:
+            length, begun = pace.length(stop - now), perf_counter()
+            self._engine.ahead = stop - now
+            recorded = self._engine.run(length, meter)
+            self._engine.ahead = 0
+            pace.took(length, perf_counter() - begun, recorded)
+            yield now, recorded
+            now += length
 
     @property
     def plot(self) -> SimulationPlots:
@@ -266,7 +266,7 @@ class Simulation:
 
     def weights(
         self, projection: Projection | str, *, sparse: bool = False
-    ) -> NDArray[Any] | scipy.sparse.csr_array:
+    ) -> Any:
         """Current weights ``[pre, post]``.
 
         Parameters
@@ -279,23 +279,54 @@ class Simulation:
         Returns
         -------
         ndarray or csr_array
-            The array has 0 where there is no synapse.
+            The array has 0 where there is no synapse; several synapses of one pair are summed. In a
+            batch, plastic weights have a leading axis of items (sparse: a list).
         """
         self._check_open()
         owner, turned = self._owner(projection)
         values: NDArray[Any] = self._engine.read(f"{owner}.w")
         c = self._program.connectivity[owner]
-        shape = (c.n_pre, c.n_post)
-        if isinstance(c, Sparse):
-            matrix = scipy.sparse.csr_array((values, c.targets, c.row_start), shape)
-            matrix = matrix.T.tocsr() if turned else matrix
-            return matrix if sparse else matrix.toarray()
-        values = np.ascontiguousarray(values.T) if turned else values
-        if not sparse:
-            return values
-        rows = np.arange(values.shape[0] + 1) * values.shape[1]
-        columns = np.tile(np.arange(values.shape[1]), values.shape[0])
-        return scipy.sparse.csr_array((values.reshape(-1), columns, rows), values.shape)
+        if values.ndim == len(c.weight_shape):
+            return matrix(values, c, turned, sparse)
+        items = [matrix(v, c, turned, sparse) for v in values]
+        return items if sparse else np.stack(items)
+
+    def kernel(self, projection: Projection | str) -> NDArray[Any]:
+        """Current kernel of a convolution, ``[out, in / groups, rows, columns]``.
+
+        Raises
+        ------
+        DescriptionError
+            When the projection is no convolution.
+        """
+        self._check_open()
+        owner, _ = self._owner(projection)
+        if not isinstance(self._program.connectivity[owner], Convolution):
+            raise DescriptionError(f"projection {owner!r} is no convolution; use weights()")
+        return self._engine.read(f"{owner}.w")
+
+    def synapses(self, projection: Projection | str) -> SynapseTable:
+        """Every synapse of a projection with its units, weight and delay.
+
+        Of a tied projection, as it reads them: pre is its own source.
+        """
+        self._check_open()
+        owner, turned = self._owner(projection)
+        name = projection if isinstance(projection, str) else projection.name
+        arrival = next(
+            s for s in self._program.steps if isinstance(s, Arrive) and s.projection == name
+        )
+        synapses, index = self._program.connectivity[owner].expand()
+        values = self._engine.read(f"{owner}.w")
+        extra = values.ndim - len(self._program.connectivity[owner].weight_shape)
+        weight = values.reshape(*values.shape[:extra], -1)[..., index]
+        if arrival.delays is None:
+            steps: NDArray[Any] = np.full(synapses.count, arrival.delay)
+        else:
+            steps = self._engine.read(arrival.delays)
+        pre, post = synapses.rows, synapses.targets
+        pre, post = (post, pre) if turned else (pre, post)
+        return SynapseTable(pre, post, weight, steps * self._program.dt)
 
     def set_weights(self, projection: Projection | str, weights: Any) -> None:
         """Replace the weights of a projection.
@@ -303,8 +334,10 @@ class Simulation:
         Parameters
         ----------
         projection : Projection or str
-        weights : array ``[pre, post]`` or scipy.sparse
-            Where there is no synapse it must be zero.
+        weights : array ``[pre, post]``, scipy.sparse, vector or kernel
+            A matrix must be zero where there is no synapse. A vector gives one weight per synapse,
+            in the order of :meth:`synapses`; of a convolution give the kernel. In a batch all
+            items get the same weights.
 
         Raises
         ------
@@ -316,23 +349,9 @@ class Simulation:
         name = projection if isinstance(projection, str) else projection.name
         c = self._program.connectivity[owner]
         where = f"set_weights of {name!r}"
-        given = np.asarray(weights.toarray() if hasattr(weights, "toarray") else weights)
-        expected = (c.n_post, c.n_pre) if turned else (c.n_pre, c.n_post)
-        if given.shape != expected:
-            hint = " (it looks transposed)" if given.shape == expected[::-1] else ""
-            raise DescriptionError(
-                f"{where}: shape {given.shape}; expected [pre, post] = {expected}{hint}"
-            )
-        values = np.asarray(given.T if turned else given, self._program.dtype)
-        if not np.all(np.isfinite(values)):
-            raise DescriptionError(f"{where}: NaN or infinite weights; all must be finite")
-        if isinstance(c, Sparse):
-            rows = np.repeat(np.arange(c.n_pre), np.diff(c.row_start))
-            chosen = values[rows, c.targets]
-            if np.count_nonzero(values) != np.count_nonzero(chosen):
-                raise DescriptionError(f"{where}: a weight where there is no synapse; connect it")
-            values = chosen
-        self._engine.write(f"{owner}.w", values)
+        values = values_from(weights, c, turned, self._program.dtype, where)
+        shape = self._engine.read(f"{owner}.w").shape
+        self._engine.write(f"{owner}.w", np.broadcast_to(values, shape).copy())
 
     def _owner(self, projection: Projection | str) -> tuple[str, bool]:
         """The projection that owns the synapses, and whether they are used transposed."""

@@ -64,7 +64,7 @@ def tied_weights(w: Weights) -> nr.Network:
     high = net.population("high", nr.LIF(), 8)
     net.connect(source, low, w(15, 12, high=0.25))
     up = net.connect(low, high, w(12, 8, low=-0.25, high=0.5), name="up")
-    net.connect(high, low, nr.transpose_of(up), delay=3e-3, name="down")
+    net.connect(high, low, nr.transpose_of(up), delay=3e-3, gain=-0.5, name="down")
     side = net.connect(low, high, w.sparse(12, 8, 0.3), delay=2e-3, name="side")
     net.connect(high, low, nr.transpose_of(side), gain=0.25, name="side_down")
     return net
