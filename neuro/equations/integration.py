@@ -11,8 +11,9 @@ exact
     Applied to the largest set of equations that is closed and linear (synaptic currents, say),
     even where others are not.
 exponential Euler
-    per variable, ``dx/dt = a x + b`` where a and b do not contain x:
-    ``x(t+dt) = x e^(a dt) + b (e^(a dt) - 1) / a``, other variables frozen over the step.
+    per variable, ``dx/dt = a x + b`` where a and b do not contain x: ``x(t+dt) = x e^(a dt) +
+    b (e^(a dt) - 1) / a``, other variables frozen over the step. Where a changes from step to
+    step this is written ``x + (a x + b) dt exprel(a dt)``, ``exprel(z) = (e^z - 1) / z``.
 Euler
     ``x(t+dt) = x + dt f(x)``.
 """
@@ -268,22 +269,20 @@ def _per_variable(
             coefficients[f"Q_{d.name}"] = _tidy(
                 np.where(a == 0, dt, np.expm1(a * dt) / np.where(a == 0, 1.0, a))
             )
-            growth: Expr = Name(f"P_{d.name}")
-            gain: Expr = Name(f"Q_{d.name}")
+            terms: list[Expr] = [Binary("*", Name(d.name), Name(f"P_{d.name}"))]
+            if rest != 0:
+                terms.append(Binary("*", _from_sympy(rest), Name(f"Q_{d.name}")))
+            new.append(Statement(d.name, _sum(terms)))
         else:
             rate = Name(f"_a_{d.name}")
             new.append(Statement(rate.id, _from_sympy(slope)))
-            growth = Name(f"_e_{d.name}")
-            new.append(Statement(growth.id, Call("exp", (Binary("*", rate, Const(dt)),))))
-            flat = Binary("==", rate, Const(0.0))
-            quotient = Binary(
-                "/", Binary("-", growth, Const(1.0)), Call("where", (flat, Const(1.0), rate))
-            )
-            gain = Call("where", (flat, Const(dt), quotient))
-        terms: list[Expr] = [Binary("*", Name(d.name), growth)]
-        if rest != 0:
-            terms.append(Binary("*", _from_sympy(rest), gain))
-        new.append(Statement(d.name, _sum(terms)))
+            terms = [Binary("*", rate, Name(d.name))]
+            if rest != 0:
+                terms.append(_from_sympy(rest))
+            # Not e^(a dt) - 1 divided by a: that is 0 or noise where a is small.
+            reach = Binary("*", Const(dt), Call("exprel", (Binary("*", rate, Const(dt)),)))
+            change = Binary("*", _sum(terms), reach)
+            new.append(Statement(d.name, Binary("+", Name(d.name), change)))
         used.setdefault("exponential Euler", []).append(d.name)
     text = "; ".join(f"{m} ({', '.join(v)})" if len(used) > 1 else m for m, v in used.items())
     return Integration(text, tuple(new), coefficients)

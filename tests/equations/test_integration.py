@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+from scipy.special import exprel
 
 from neuro.equations.evaluation import evaluate
 from neuro.equations.integration import integrate
@@ -126,3 +127,65 @@ def test_unknown_functions_of_constants_and_of_the_variable():
     for text in ("-abs(v)", "-exprel(2 * v)", "k - v % 3", "-max(v, k) * v"):
         eqs = parse_derivatives(f"dv/dt = {text} : 1", "m")
         assert integrate(eqs, {"k": 1.0}, DT, "m").method == "Euler"
+
+
+def test_a_drive_is_not_lost_where_the_rate_is_almost_zero():
+    # A conductance that has decayed to 1e-17: e^(a dt) rounds to 1, and (e^(a dt) - 1) / a to 0.
+    eqs = parse_derivatives("dv/dt = drive - g * v : 1", "m")
+    step = integrate(eqs, {"drive": 2.0}, DT, "m")
+    assert step.method == "exponential Euler"
+    for g in (0.0, 1e-300, 1e-17, 1e-13, 1e-9, 1.0):
+        v = advance(step, {"v": 0.5}, {"drive": 2.0, "g": g}, 100)["v"]
+        a = -g * 0.1
+        assert v == pytest.approx(0.5 * np.exp(a) + 0.2 * exprel(a), rel=1e-13), g
+
+
+def test_the_largest_closed_linear_part_is_exact():
+    # x, y are linear among themselves; z reads them, w reads z: neither may spoil x and y.
+    text = "dz/dt = x * z : 1\ndx/dt = -3 * y + u : 1\ndy/dt = 3 * x - y : 1\ndw/dt = z - w : 1"
+    eqs = parse_derivatives(text, "m")
+    step = integrate(eqs, {}, 0.1, "m")
+    assert step.method == "exact (x, y); exponential Euler (z, w)"
+    got = advance(step, {"x": 1.0, "y": 0.5, "z": 0.3, "w": 0.2}, {"u": 0.7}, 5)
+    a = np.array([[0, -3, 0.7], [3, -1, 0], [0, 0, 0]])
+    x, y, _ = expm(a * 0.5) @ [1.0, 0.5, 1.0]
+    assert [got["x"], got["y"]] == pytest.approx([x, y], rel=1e-13)
+    # z and w read the others as they were at the beginning of each step.
+    state, z, w = np.array([1.0, 0.5, 1.0]), 0.3, 0.2
+    for _ in range(5):
+        w = w * np.exp(-0.1) + z * (1 - np.exp(-0.1))
+        z *= np.exp(state[0] * 0.1)
+        state = expm(a * 0.1) @ state
+    assert [got["z"], got["w"]] == pytest.approx([z, w], rel=1e-13)
+
+
+def test_a_declared_variable_is_held_over_the_step():
+    eqs = parse_derivatives("drive : volt\ndv/dt = (drive - v) / tau : volt", "m")
+    step = integrate(eqs, {"tau": 20e-3}, DT, "m")
+    assert step.method == "exact"
+    assert [s.target for s in step.statements] == ["v"]
+    v = advance(step, {"v": 1.0}, {"drive": 3.0, "tau": 20e-3}, 20)["v"]
+    assert v == pytest.approx(3 - 2 * np.exp(-1), rel=1e-13)
+    assert integrate(parse_derivatives("y : 1", "m"), {}, DT, "m").method == "no equations"
+
+
+def test_a_unit_whose_pole_is_zero_among_others():
+    # One unit without leak between two with: no division by its rate.
+    eqs = parse_derivatives("dv/dt = k * v + drive : 1", "m")
+    k = np.array([-50.0, 0.0, 20.0])
+    step = integrate(eqs, {"k": k, "drive": 2.0}, DT, "m")
+    got = advance(step, {"v": np.ones(3)}, {}, 100)["v"]
+    np.testing.assert_allclose(got, np.exp(k * 0.1) + 0.2 * exprel(k * 0.1), rtol=1e-13)
+
+
+def test_order_of_convergence():
+    # Exponential Euler is of first order: halving dt halves the error of a coupled system.
+    eqs = parse_derivatives("dv/dt = -m * v : 1\ndm/dt = (1 - m) * v : 1", "m")
+    exact = solve_ivp(lambda t, y: [-y[1] * y[0], (1 - y[1]) * y[0]], (0, 1), [1.0, 0.2],
+                      rtol=1e-12, atol=1e-12).y[:, -1]  # fmt: skip
+    errors = []
+    for n in (100, 200, 400):
+        got = advance(integrate(eqs, {}, 1 / n, "m"), {"v": 1.0, "m": 0.2}, {}, n)
+        errors.append(abs(got["v"] - exact[0]))
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.03)
+    assert errors[1] / errors[2] == pytest.approx(2, rel=0.03)
