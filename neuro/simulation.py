@@ -226,8 +226,8 @@ class Simulation:
 
     def _stream(self, steps: int, path: Path, seconds: float, meter: Progress) -> Recording:
         """Run to a folder, or go on with the run that is there."""
-        stop, pace, records = self._step + steps, Pace(self._program, seconds), self._program.records
-        batch = self._engine.batch
+        stop, pace = self._step + steps, Pace(self._program, seconds)
+        records, batch = self._program.records, self._engine.batch
         with RunFolder(path, self._program, self.state(), stop, batch) as folder:
             try:
                 if folder.stop > self._step:

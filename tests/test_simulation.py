@@ -1,5 +1,7 @@
 """The reference backend against plain loops written here from the normative time step."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -366,3 +368,148 @@ def test_fingerprint_covers_structure_and_not_data():
     hard = network_with_everything()
     hard.projections["hid_out"].plasticity = nr.SleepReplay(0.01, 0.002, gate="hard")
     assert base != lower(hard, 1e-3).fingerprint()
+
+
+# --- pieces, checkpoints, interruptions ---
+
+
+def same_bits(one, two):
+    """Equal steps, arrays and spikes under way of two checkpoints."""
+    assert one.step == two.step
+    assert one.arrays.keys() == two.arrays.keys()
+    for name, value in one.arrays.items():
+        assert value.dtype == two.arrays[name].dtype
+        assert np.array_equal(value, two.arrays[name]), name
+    for population, events in one.recent.items():
+        for a, b in zip(events, two.recent[population], strict=True):
+            assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_cuts_and_checkpoints_on_disk_give_the_same_bits(seed, tmp_path):
+    """Delays, refractoriness, tied and plastic weights; each piece in a new simulation."""
+    rng = np.random.default_rng(seed)
+    net = network_with_everything()
+    with nr.compile(net) as sim:
+        whole = sim.run_steps(250, False)
+        end = sim.state()
+    inside = rng.integers(0, 250, 6)
+    # A cut twice is a run of no steps; neighbours are runs of one, shorter than every delay.
+    cuts = [0, *sorted([*inside, inside[0], (inside[1] + 1) % 250]), 250]
+    spikes = {name: [] for name in ("src", "hid", "out")}
+    traces = []
+    path = tmp_path / "state.h5"
+    for i in range(len(cuts) - 1):
+        with nr.compile(net) as sim:
+            if i:
+                sim.restore(nr.load(path))
+            assert sim.step == cuts[i]
+            rec = sim.run_steps(int(cuts[i + 1] - cuts[i]), False)
+            nr.save(sim.state(), path)
+        for name, parts in spikes.items():
+            parts.append(np.array(rec.spikes(name)))
+        traces.append(np.hstack([rec.trace("hid", "v"), rec.trace("src_hid", "w")]))
+    for name, parts in spikes.items():
+        assert np.array_equal(np.concatenate(parts, axis=1), np.array(whole.spikes(name)))
+    expected = np.hstack([whole.trace("hid", "v"), whole.trace("src_hid", "w")])
+    assert np.array_equal(np.concatenate(traces), expected)
+    same_bits(nr.load(path), end)
+    assert len(whole.spikes("out")[0]) > 100
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("place", [0, 1, 4, 6])
+def test_an_interrupted_simulation_asks_for_restore(every, place, monkeypatch):
+    """Interrupted between two of the calls that make up a time step."""
+    net = network_with_everything()
+    net.record("out", "v", every=every)
+    with nr.compile(net) as sim:
+        sim.run_steps(100, False)
+        checkpoint = sim.state()
+        expected = sim.run_steps(300, False)
+        end = sim.state()
+    with nr.compile(net) as sim:
+        sim.run_steps(100, False)
+        count = itertools.count()
+
+        def ctrl_c():
+            if next(count) == 70:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            calls = sim.engine._after
+            patch.setattr(sim.engine, "_after", [*calls[:place], ctrl_c, *calls[place:]])
+            with pytest.raises(KeyboardInterrupt):
+                sim.run_steps(3000, False)
+        assert sim.step == 100
+        calls = (
+            sim.state,
+            lambda: sim.run_steps(1, False),
+            lambda: sim.weights("src_hid"),
+            lambda: sim.set_weights("hid_out", np.ones((15, 6))),
+        )
+        for call in calls:
+            with pytest.raises(nr.BackendError, match=r"interrupted.*call restore"):
+                call()
+        assert "(interrupted)" in str(sim)
+        sim.restore(checkpoint)
+        assert sim.step == 100
+        found = sim.run_steps(300, False)
+        same_bits(sim.state(), end)
+    for name in ("src", "hid", "out"):
+        assert np.array_equal(found.spikes(name), expected.spikes(name))
+    assert np.array_equal(found.trace("out", "v"), expected.trace("out", "v"))
+
+
+def test_restore_undoes_weights_that_were_set_later():
+    net = network_with_everything()
+    with nr.compile(net) as sim:
+        start = sim.state()
+        fixed = sim.weights("hid_hid")
+        # What some backends leave out of a checkpoint: constants that nobody had set.
+        lean = type(start)(
+            start.step,
+            {n: a for n, a in start.arrays.items() if not sim.program.arrays[n].constant},
+            start.recent,
+        )
+        for checkpoint in (start, lean):
+            sim.set_weights("hid_hid", fixed + 1)
+            sim.restore(checkpoint)
+            assert np.array_equal(sim.weights("hid_hid"), fixed)
+
+
+def test_checkpoints_that_do_not_fit_are_refused():
+    net = network_with_everything()
+    with nr.compile(net) as sim:
+        state = sim.state()
+        fewer = {n: a for n, a in state.arrays.items() if n != "hid.v"}
+        with pytest.raises(nr.CompileError, match=r"differ in hid\.v"):
+            sim.restore(type(state)(0, fewer, state.recent))
+        recent = {**state.recent, "elsewhere": state.recent["src"]}
+        with pytest.raises(nr.CompileError, match="differ in elsewhere"):
+            sim.restore(type(state)(0, state.arrays, recent))
+        assert sim.run_steps(5, False).stop == 5  # a refused checkpoint changes nothing
+    message = "float64 in the checkpoint and float32 here"
+    with nr.compile(net, precision="float32") as sim:  # noqa: SIM117
+        with pytest.raises(nr.CompileError, match=message):
+            sim.restore(state)
+
+
+def test_numbers_of_steps_are_checked():
+    with nr.compile(network_with_everything()) as sim:
+        for bad in (-1, 1.5, True, "3"):
+            with pytest.raises(nr.DescriptionError, match="whole number >= 0"):
+                sim.run_steps(bad, False)
+        assert sim.run_steps(np.int64(3), False).stop == 3
+
+
+def test_a_simulation_in_words():
+    with nr.compile(network_with_everything()) as sim:
+        sim.run_steps(250, False)
+        text, page = str(sim), sim._repr_html_()
+    assert "simulation of 'all' at 0.25 s (step 250), dt = 0.001 s, float64" in text
+    assert "hid: 15 units" in text
+    assert "hid_out: 90 synapses" in text
+    assert "<td>hid_out</td><td>90 synapses</td>" in page
+    assert repr(sim) == "Simulation('all', step 250)"
+    assert "(closed)" in str(sim)

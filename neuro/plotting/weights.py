@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 from matplotlib.axes import Axes
 
+from neuro.errors import DescriptionError
 from neuro.plotting.recording import axes, with_unit
 from neuro.plotting.style import COLOURS
 from neuro.program import Arrive
+from neuro.weights import SynapseTable
 
 if TYPE_CHECKING:
     from neuro.network import Projection
@@ -23,42 +24,48 @@ class SimulationPlots:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
 
-    def weights(self, projection: Projection | str, *, ax: Axes | None = None) -> Axes:
+    def weights(
+        self, projection: Projection | str, *, item: int | None = None, ax: Axes | None = None
+    ) -> Axes:
         """The weights as an image: a row per presynaptic unit, a column per postsynaptic unit.
 
-        Pairs without a synapse are left blank. Colours are centred on zero when there are weights
-        of both signs.
+        Pairs without a synapse are left blank; several synapses of a pair are summed. Colours are
+        centred on zero when there are weights of both signs.
 
         Parameters
         ----------
         projection : Projection or str
+        item : int, optional
+            Of a batch whose items have weights of their own.
         ax : Axes, optional
             Where to draw; by default a new figure. The colour bar takes some of its room.
         """
-        matrix = self._simulation.weights(projection, sparse=True)
-        assert isinstance(matrix, scipy.sparse.csr_array)
-        matrix = matrix.copy()
-        matrix.sum_duplicates()  # several synapses of one pair
-        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        image = np.full(matrix.shape, np.nan, matrix.dtype)
-        image[rows, matrix.indices] = matrix.data
-        values = matrix.data
+        table, weight = self._table(projection, item)
+        arrive = self._arrive(projection)
+        sizes = self._simulation.program.sizes
+        image = np.full((sizes[arrive.source], sizes[arrive.target]), np.nan)
+        image[table.pre, table.post] = 0
+        np.add.at(image, (table.pre, table.post), weight)
         limits: dict[str, Any] = {"cmap": "viridis"}
-        if values.size and values.min() < 0 < values.max():
-            highest = float(np.abs(values).max())
+        if weight.size and weight.min() < 0 < weight.max():
+            highest = float(np.nanmax(np.abs(image)))
             limits = {"cmap": "RdBu_r", "vmin": -highest, "vmax": highest}
         ax = axes(ax, 5.4, 4.2)
         drawn = ax.imshow(image, aspect="auto", interpolation="nearest", origin="upper", **limits)
-        source, target, unit = self._ends(projection)
-        ax.set_xlabel(f"post: unit of {target}")
-        ax.set_ylabel(f"pre: unit of {source}")
+        ax.set_xlabel(f"post: unit of {arrive.target}")
+        ax.set_ylabel(f"pre: unit of {arrive.source}")
         figure = ax.get_figure(root=True)
         assert figure is not None
-        figure.colorbar(drawn, ax=ax, label=with_unit("weight", unit))
+        figure.colorbar(drawn, ax=ax, label=self._label(arrive))
         return ax
 
     def weight_histogram(
-        self, projection: Projection | str, *, bins: Any = 50, ax: Axes | None = None
+        self,
+        projection: Projection | str,
+        *,
+        bins: Any = 50,
+        item: int | None = None,
+        ax: Axes | None = None,
     ) -> Axes:
         """How many synapses have which weight.
 
@@ -67,20 +74,34 @@ class SimulationPlots:
         projection : Projection or str
         bins : int or sequence
             As in :func:`numpy.histogram`.
-        ax : Axes, optional
-            Where to draw; by default a new figure.
+        item, ax
+            As in :meth:`weights`.
         """
-        matrix = self._simulation.weights(projection, sparse=True)
-        assert isinstance(matrix, scipy.sparse.csr_array)
+        _, weight = self._table(projection, item)
         ax = axes(ax, 4.8, 3.2)
-        ax.hist(matrix.data, bins=bins, color=COLOURS[0])
-        ax.set_xlabel(with_unit("weight", self._ends(projection)[2]))
+        ax.hist(weight, bins=bins, color=COLOURS[0])
+        ax.set_xlabel(self._label(self._arrive(projection)))
         ax.set_ylabel("synapses")
         return ax
 
-    def _ends(self, projection: Projection | str) -> tuple[str, str, str]:
-        """Names of the source and the target, and the unit of the weights."""
+    def _table(
+        self, projection: Projection | str, item: int | None
+    ) -> tuple[SynapseTable, np.ndarray[Any, Any]]:
+        """The synapses and the weights of one item."""
+        table = self._simulation.synapses(projection)
+        if table.weight.ndim == 1:
+            return table, table.weight
+        if item is None or not 0 <= item < len(table.weight):
+            raise DescriptionError(
+                f"item = {item}: each of the {len(table.weight)} items has weights of its own;"
+                f" choose one of 0..{len(table.weight) - 1}"
+            )
+        return table, table.weight[item]
+
+    def _arrive(self, projection: Projection | str) -> Arrive:
         name = projection if isinstance(projection, str) else projection.name
-        program = self._simulation.program
-        arrive = next(s for s in program.steps if isinstance(s, Arrive) and s.projection == name)
-        return arrive.source, arrive.target, program.arrays[arrive.weights].unit
+        steps = self._simulation.program.steps
+        return next(s for s in steps if isinstance(s, Arrive) and s.projection == name)
+
+    def _label(self, arrive: Arrive) -> str:
+        return with_unit("weight", self._simulation.program.arrays[arrive.weights].unit)

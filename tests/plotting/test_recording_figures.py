@@ -125,6 +125,18 @@ def test_missing_synapses_are_blank_and_signs_are_centred(weights, ax):
     assert ax.images[0].get_clim() == (-2, 2)
 
 
+def test_a_tied_projection_is_drawn_its_own_way_round(ax):
+    net = nr.Network()
+    net.population("a", nr.LIF(), 2)
+    net.population("b", nr.LIF(), 3)
+    forward = net.connect("a", "b", [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    net.connect("b", "a", nr.transpose_of(forward), name="back")
+    with nr.compile(net) as sim:
+        sim.plot.weights("back", ax=ax)
+    assert np.asarray(ax.images[0].get_array()).tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert ax.get_ylabel() == "pre: unit of b"
+
+
 def test_histogram_counts_synapses(weights, ax):
     weights.plot.weight_histogram("sparse", bins=[-3, -1, 0, 1, 2], ax=ax)
     assert [bar.get_height() for bar in ax.patches] == [1, 0, 1, 1]
