@@ -17,6 +17,7 @@ from neuro.errors import DescriptionError
 from neuro.neurons import NeuronModel
 from neuro.plasticity import PlasticityRule, ShortTermPlasticity
 from neuro.sources import Source, check_shape
+from neuro.summary import network_html, network_text
 
 Delay = float | NDArray[np.float64] | Distribution
 
@@ -367,16 +368,10 @@ class Network:
         )
 
     def __str__(self) -> str:
-        lines = [f"network {self.name!r} (seed {self.seed})"]
-        for p in self.populations.values():
-            lines.append(f"  {p.name}: {p.size} x {getattr(p.model, 'name', p.model)}")
-        for c in self.projections.values():
-            delay = _delay_text(c.delay)
-            rule = f", {c.plasticity.name}" if c.plasticity else ""
-            lines.append(f"  {c.name}: {c.pre.name} -> {c.post.name}, delay {delay}{rule}")
-        for r in self.recorders:
-            lines.append(f"  record {r.owner}.{r.variable}")
-        return "\n".join(lines)
+        return network_text(self)
+
+    def _repr_html_(self) -> str:
+        return network_html(self)
 
     # --- checks ---
 
@@ -530,9 +525,3 @@ class Network:
             if isinstance(population.model, NeuronModel):
                 sides[side] = {f"{v}_{side}" for v in population.model.variables}
         rule.check_names(sides["pre"], sides["post"], where)
-
-
-def _delay_text(delay: Delay | None) -> str:
-    if delay is None:
-        return "one step"
-    return f"{delay:g} s" if isinstance(delay, float) else "of each synapse"

@@ -376,6 +376,11 @@ class Program:
         arrays = {name: array.initial for name, array in self.arrays.items()}
         return digest(self.fingerprint(), arrays, self.connectivity, self.sources, records)
 
+    def _repr_html_(self) -> str:
+        from neuro.summary import program_html
+
+        return program_html(self)
+
     def __str__(self) -> str:
         lines = [f"program {self.name!r}: dt = {self.dt:g} s, {self.precision}"]
         for name, size in self.sizes.items():

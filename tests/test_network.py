@@ -54,7 +54,7 @@ MISTAKES = [
     (lambda n, a, b: n.connect(a, b, scipy.sparse.eye(3)), r"\(3, 3\)"),
     (lambda n, a, b: n.connect(a, b, 1.0, delay=-1e-3), "delay.*-0.001.*positive"),
     (lambda n, a, b: n.connect(a, b, 1.0, delay=0.0), "delay.*positive"),
-    (lambda n, a, b: n.connect(a, b, 1.0, delay=[1e-3, 2e-3]), "delay.*shape \(2,\)"),
+    (lambda n, a, b: n.connect(a, b, 1.0, delay=[1e-3, 2e-3]), r"delay.*shape \(2,\)"),
     (lambda n, a, b: n.connect(a, b, 1.0, delay=np.nan), "delay.*finite"),
     (lambda n, a, b: n.connect(a, b, 1.0, port="g"), "no input port 'g'.*delta"),
     (lambda n, a, b: n.connect(a, b, 1.0, gain=np.inf), "gain.*finite"),
