@@ -1,0 +1,308 @@
+"""Where a statement acts: what its names stand for there, and where its result goes.
+
+The same statement runs for a whole population, for the units that spiked (as truth values or as a
+list), for all synapses, or for those of the units that spiked. A name with a side is an array
+with one value per unit of that side; a name without is synaptic, or a scalar of the network.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from neuro.backends.torch.expressions import Function
+from neuro.backends.torch.memory import Memory
+from neuro.backends.torch.sparse import Wiring
+from neuro.backends.torch.spikes import Arriving, Chosen, SpikeList, Spikes
+from neuro.program import array_of, side_of
+
+#: Share of units with an event from which it is quicker to visit all synapses.
+BUSY = 0.3
+
+
+class Scope(ABC):
+    """Values of names, all broadcastable among each other."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._local: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name.startswith("_"):
+            return self._local[name]
+        array = array_of(name)
+        if self._memory.scalar(array):
+            return self._memory.tensors[array]
+        return self._value(array, side_of(name))
+
+    def assign(self, target: str, function: Function) -> None:
+        """``target = function(...)``."""
+        if target.startswith("_"):
+            self._local[target] = function(self)
+        else:
+            self._store(array_of(target), function)
+
+    @abstractmethod
+    def _value(self, array: str, side: str) -> Tensor:
+        """What an array on a side stands for."""
+
+    @abstractmethod
+    def _store(self, array: str, function: Function) -> None:
+        """Compute a value and put it into an array."""
+
+
+class Units(Scope):
+    """All units of a population, ``[items, units]``."""
+
+    def _value(self, array: str, side: str) -> Tensor:
+        return self._memory.tensors[array]
+
+    def _store(self, array: str, function: Function) -> None:
+        function.into(self, self._memory.tensors[array])
+
+
+class MaskedUnits(Units):
+    """Units where truth values hold."""
+
+    def __init__(self, memory: Memory, mask: Tensor) -> None:
+        super().__init__(memory)
+        self._mask = mask
+
+    def _store(self, array: str, function: Function) -> None:
+        target = self._memory.tensors[array]
+        torch.where(self._mask, function(self), target, out=target)
+
+
+class ListedUnits(Scope):
+    """Units in a list, ``[spikes]``."""
+
+    def __init__(self, memory: Memory, spikes: SpikeList) -> None:
+        super().__init__(memory)
+        self._spikes = spikes
+
+    def _value(self, array: str, side: str) -> Tensor:
+        values, own = self._memory.tensors[array].reshape(-1), self._memory.per_item(array)
+        if side == "shared":
+            return values[self._spikes.row_index] if own else values
+        return values[self._spikes.places if own else self._spikes.unit_index]
+
+    def _store(self, array: str, function: Function) -> None:
+        values = self._memory.tensors[array].view(-1)
+        values.index_put_((self._spikes.places,), function(self))
+
+
+def units(memory: Memory, spikes: Spikes) -> Scope:
+    """The units that spiked."""
+    if isinstance(spikes, SpikeList):
+        return ListedUnits(memory, spikes)
+    return MaskedUnits(memory, spikes)
+
+
+class Synapses(ABC):
+    """The synapses of a projection as scopes."""
+
+    @abstractmethod
+    def every(self) -> Scope:
+        """All of them."""
+
+    @abstractmethod
+    def of_pre(self, arriving: Arriving) -> Scope:
+        """Those that leave the source units that spiked; or those that are named themselves."""
+
+    @abstractmethod
+    def of_post(self, spikes: Spikes) -> Scope:
+        """Those that reach the target units that spiked."""
+
+
+class MatrixSynapses(Synapses):
+    """All-to-all: synaptic arrays are matrices.
+
+    Parameters
+    ----------
+    memory : Memory
+    transposed : bool
+        The matrices are ``[post, pre]``, because another projection owns them.
+    """
+
+    def __init__(self, memory: Memory, transposed: bool) -> None:
+        self._memory, self._transposed = memory, transposed
+
+    def every(self) -> Scope:
+        """All of them."""
+        return _Matrix(self._memory, self._transposed)
+
+    def of_pre(self, arriving: Arriving) -> Scope:
+        """Rows."""
+        assert not isinstance(arriving, Chosen), "only sparse synapses have delays of their own"
+        return self._of(arriving, "pre")
+
+    def of_post(self, spikes: Spikes) -> Scope:
+        """Columns."""
+        return self._of(spikes, "post")
+
+    def _of(self, spikes: Spikes, side: str) -> Scope:
+        if isinstance(spikes, SpikeList):
+            if len(spikes) < BUSY * spikes.rows * spikes.size:
+                return _Lines(self._memory, self._transposed, side, spikes)
+            spikes = spikes.mask()
+        mask = spikes.unsqueeze(-1 if side == "pre" else -2)
+        return _MaskedMatrix(self._memory, self._transposed, mask)
+
+
+class _Matrix(Scope):
+    """``[items, pre, post]``."""
+
+    def __init__(self, memory: Memory, transposed: bool) -> None:
+        super().__init__(memory)
+        self._transposed = transposed
+
+    def _value(self, array: str, side: str) -> Tensor:
+        values = self._memory.tensors[array]
+        if side == "":
+            return values.transpose(-1, -2) if self._transposed else values
+        return values.unsqueeze(-2 if side == "post" else -1)
+
+    def _store(self, array: str, function: Function) -> None:
+        function.into(self, self._value(array, ""))
+
+
+class _MaskedMatrix(_Matrix):
+    """Only where truth values hold, which are broadcast."""
+
+    def __init__(self, memory: Memory, transposed: bool, mask: Tensor) -> None:
+        super().__init__(memory, transposed)
+        self._mask = mask
+
+    def _store(self, array: str, function: Function) -> None:
+        target = self._value(array, "")
+        torch.where(self._mask, function(self), target, out=target)
+
+
+class _Lines(Scope):
+    """Rows or columns of the units on one side that spiked, ``[spikes, units of the other]``."""
+
+    def __init__(self, memory: Memory, transposed: bool, side: str, spikes: SpikeList) -> None:
+        super().__init__(memory)
+        self._side, self._spikes = side, spikes
+        self._turned = transposed != (side == "post")
+
+    def _value(self, array: str, side: str) -> Tensor:
+        values, own = self._memory.tensors[array], self._memory.per_item(array)
+        if side == self._side:
+            index = self._spikes.places if own else self._spikes.unit_index
+            return values.reshape(-1)[index].unsqueeze(-1)
+        if side:  # the other side, or shared: one row an item
+            several = own and self._spikes.rows > 1
+            return values[self._spikes.row_index] if several else values
+        values = self._lines(values)
+        if not own or self._spikes.rows == 1:
+            return values.view(values.shape[-2:]).index_select(0, self._spikes.unit_index)
+        return values[self._spikes.row_index, self._spikes.unit_index]
+
+    def _store(self, array: str, function: Function) -> None:
+        lines = self._lines(self._memory.tensors[array])
+        lines.index_put_((self._spikes.row_index, self._spikes.unit_index), function(self))
+
+    def _lines(self, values: Tensor) -> Tensor:
+        return values.transpose(-1, -2) if self._turned else values
+
+
+class SparseSynapses(Synapses):
+    """Synaptic arrays are lists.
+
+    Parameters
+    ----------
+    memory : Memory
+    wiring : Wiring
+    by_synapse : bool
+        What arrives are synapses, not units: each has its own delay.
+    """
+
+    def __init__(self, memory: Memory, wiring: Wiring, by_synapse: bool) -> None:
+        self._memory, self._wiring, self._by_synapse = memory, wiring, by_synapse
+
+    def every(self) -> Scope:
+        """All of them."""
+        return _List(self._memory, self._wiring)
+
+    def of_pre(self, arriving: Arriving) -> Scope:
+        """Those of some rows, or those that are named."""
+        if isinstance(arriving, Chosen):
+            return _Chosen(self._memory, self._wiring, arriving)
+        if isinstance(arriving, SpikeList):
+            return _Chosen(self._memory, self._wiring, self._wiring.of_pre(arriving))
+        mask = arriving if self._by_synapse else arriving[:, self._wiring.pre_index]
+        return _MaskedList(self._memory, self._wiring, mask)
+
+    def of_post(self, spikes: Spikes) -> Scope:
+        """Those of some columns."""
+        if isinstance(spikes, SpikeList):
+            return _Chosen(self._memory, self._wiring, self._wiring.of_post(spikes))
+        return _MaskedList(self._memory, self._wiring, spikes[:, self._wiring.post_index])
+
+
+class _List(Scope):
+    """``[items, synapses]``."""
+
+    def __init__(self, memory: Memory, wiring: Wiring) -> None:
+        super().__init__(memory)
+        self._wiring = wiring
+
+    def _value(self, array: str, side: str) -> Tensor:
+        values = self._memory.tensors[array]
+        match side:
+            case "pre":
+                return values[..., self._wiring.pre_index]
+            case "post":
+                return values[..., self._wiring.post_index]
+        return values
+
+    def _store(self, array: str, function: Function) -> None:
+        function.into(self, self._memory.tensors[array])
+
+
+class _MaskedList(_List):
+    """Only where truth values hold."""
+
+    def __init__(self, memory: Memory, wiring: Wiring, mask: Tensor) -> None:
+        super().__init__(memory, wiring)
+        self._mask = mask
+
+    def _store(self, array: str, function: Function) -> None:
+        target = self._memory.tensors[array]
+        torch.where(self._mask, function(self), target, out=target)
+
+
+class _Chosen(Scope):
+    """``[chosen synapses]``."""
+
+    def __init__(self, memory: Memory, wiring: Wiring, chosen: Chosen) -> None:
+        super().__init__(memory)
+        self._wiring, self._chosen = wiring, chosen
+        self._places = self._index("")
+
+    def _index(self, side: str, own: bool = True) -> Tensor:
+        row, synapse = self._chosen.row, self._chosen.synapse
+        match side:
+            case "pre":
+                place = self._wiring.pre[synapse]
+                place = row * self._wiring.n_pre + place if own else place
+            case "post":
+                place = self._wiring.post[synapse]
+                place = row * self._wiring.n_post + place if own else place
+            case "shared":
+                place = row
+            case _:
+                place = row * self._wiring.count + synapse if own else synapse
+        return torch.from_numpy(place).to(self._wiring.device)
+
+    def _value(self, array: str, side: str) -> Tensor:
+        values, own = self._memory.tensors[array].reshape(-1), self._memory.per_item(array)
+        if side == "shared" and not own:
+            return values
+        return values[self._index(side, own)]
+
+    def _store(self, array: str, function: Function) -> None:
+        self._memory.tensors[array].view(-1).index_put_((self._places,), function(self))

@@ -1,0 +1,237 @@
+"""The spikes of a population: those of the running chunk of steps, and those still on their way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Union
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuro.connectivity import IntArray
+from neuro.program import EventSource
+
+NONE: IntArray = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Spikes of several items, sorted by step, item, unit or by item, step, unit."""
+
+    steps: IntArray
+    items: IntArray
+    units: IntArray
+
+    def within(self, start: int, stop: int) -> Events:
+        """Those of the steps ``start <= k < stop``."""
+        keep = (self.steps >= start) & (self.steps < stop)
+        return Events(self.steps[keep], self.items[keep], self.units[keep])
+
+    def by_item(self) -> Events:
+        """Sorted by item; the order within an item stays."""
+        # A stable sort of short numbers is a radix sort.
+        short = self.items.astype(np.uint16) if self.items.max(initial=0) < 2**16 else self.items
+        order = np.argsort(short, kind="stable")
+        return Events(self.steps[order], self.items[order], self.units[order])
+
+
+NO_EVENTS = Events(NONE, NONE, NONE)
+
+
+def joined(parts: list[Events]) -> Events:
+    """One after the other."""
+    return Events(
+        np.concatenate([NONE, *(p.steps for p in parts)]),
+        np.concatenate([NONE, *(p.items for p in parts)]),
+        np.concatenate([NONE, *(p.units for p in parts)]),
+    )
+
+
+class SpikeList:
+    """Spikes of some rows (the items of a step, or the steps and items of a chunk) as numbers.
+
+    Parameters
+    ----------
+    flat : array of int
+        ``row * size + unit`` of each spike, ascending.
+    rows, size : int
+        Number of rows; units of the population.
+    device : torch.device
+        Where tensors are made.
+    """
+
+    def __init__(self, flat: IntArray, rows: int, size: int, device: torch.device) -> None:
+        self.flat, self.rows, self.size, self._device = flat, rows, size, device
+
+    def __len__(self) -> int:
+        return len(self.flat)
+
+    @cached_property
+    def row(self) -> IntArray:
+        """Row of each spike."""
+        return self.flat // self.size
+
+    @cached_property
+    def unit(self) -> IntArray:
+        """Unit of each spike."""
+        return self.flat if self.rows == 1 else self.flat % self.size
+
+    @cached_property
+    def places(self) -> Tensor:
+        """``flat`` as a tensor."""
+        return self.tensor(self.flat)
+
+    @cached_property
+    def row_index(self) -> Tensor:
+        """``row`` as a tensor."""
+        return self.tensor(self.row)
+
+    @cached_property
+    def unit_index(self) -> Tensor:
+        """``unit`` as a tensor."""
+        return self.tensor(self.unit)
+
+    @cached_property
+    def bounds(self) -> Tensor:
+        """Where the spikes of each row begin, and where the last end."""
+        return self.tensor(np.searchsorted(self.flat, np.arange(self.rows + 1) * self.size))
+
+    def mask(self) -> Tensor:
+        """The spikes as truth values ``[rows, size]``."""
+        mask = torch.zeros(self.rows * self.size, dtype=torch.bool, device=self._device)
+        mask[self.places] = True
+        return mask.view(self.rows, self.size)
+
+    def tensor(self, values: IntArray) -> Tensor:
+        """Numbers as a tensor on the device."""
+        return torch.from_numpy(values).to(self._device)
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Single synapses, each with its row, in the order of arrival.
+
+    Attributes
+    ----------
+    row, synapse : array of int
+    rows : int
+        Number of rows.
+    """
+
+    row: IntArray
+    synapse: IntArray
+    rows: int
+
+    def __len__(self) -> int:
+        return len(self.synapse)
+
+
+#: Spikes: a list, or truth values ``[rows, units]``.
+Spikes = Union[SpikeList, Tensor]
+#: What arrives: spikes; or, where each synapse has a delay, synapses, which as truth values
+#: are ``[rows, synapses]``.
+Arriving = Union[Spikes, Chosen]
+
+
+class Feed:
+    """What a source emits, one replica of it an item.
+
+    Parameters
+    ----------
+    source : EventSource
+    items : int
+    before : int
+        Steps for which its spikes can be on their way.
+    """
+
+    def __init__(self, source: EventSource, items: int, before: int) -> None:
+        self._replicas = [source.replica(item) for item in range(items)]
+        self._before = before
+        #: Spikes that are still on their way.
+        self.recent = NO_EVENTS
+
+    def load(self, start: int, stop: int) -> Events:
+        """Spikes of the steps ``start - before <= k < stop``, sorted by item, step, unit."""
+        parts = [self.recent]
+        for item, replica in enumerate(self._replicas):
+            steps, units = replica.events(start, stop)
+            parts.append(Events(steps, np.full(len(steps), item), units))
+        events = joined(parts)
+        if len(self.recent.steps) and len(self._replicas) > 1:
+            events = events.by_item()
+        self.recent = events.within(stop - self._before, stop)
+        return events
+
+
+class History:
+    """Spikes of a population as truth values, a row for each step; as lists when asked for.
+
+    Row ``before + j`` is step j of the running chunk; the rows in front are the steps before it.
+
+    Parameters
+    ----------
+    items, size : int
+        Shape of a row.
+    before, chunk : int
+        Number of rows before the chunk and of it.
+    device : torch.device
+    """
+
+    def __init__(
+        self, items: int, size: int, before: int, chunk: int, device: torch.device
+    ) -> None:
+        self.items, self.size, self.before = items, size, before
+        self.masks = torch.zeros((before + chunk, items, size), dtype=torch.bool, device=device)
+        #: One tensor ``[items, size]`` a step.
+        self.rows: list[Tensor] = list(self.masks.unbind(0))
+        self._on_host: NDArray[Any] | None = None
+        if device.type == "cpu":
+            self._on_host = self.masks.numpy().reshape(before + chunk, -1)
+        self._lists: list[SpikeList | None] = [None] * (before + chunk)
+
+    def changed(self, row: int) -> None:
+        """Say that the truth values of a step are new."""
+        self._lists[row] = None
+
+    def spikes(self, row: int) -> SpikeList:
+        """The spikes of a step as a list (on a CPU)."""
+        found = self._lists[row]
+        if found is None:
+            assert self._on_host is not None
+            flat = np.flatnonzero(self._on_host[row])
+            found = SpikeList(flat, self.items, self.size, self.masks.device)
+            self._lists[row] = found
+        return found
+
+    def load(self, events: Events, start: int) -> None:
+        """Take over what a source emits; ``start`` is the first step of the chunk."""
+        self.clear()
+        device = self.masks.device
+        index = (events.steps - (start - self.before), events.items, events.units)
+        self.masks[tuple(torch.from_numpy(i).to(device) for i in index)] = True
+
+    def events(self, low: int, high: int, first: int) -> Events:
+        """Spikes of the rows ``low <= row < high``, of which the first is step ``first``."""
+        if self._on_host is None:
+            flat = self.masks[low:high].reshape(high - low, -1).nonzero().cpu().numpy()
+            rows, both = flat[:, 0], flat[:, 1]
+        else:
+            lists = [self.spikes(row).flat for row in range(low, high)]
+            rows = np.repeat(np.arange(high - low), [len(found) for found in lists])
+            both = np.concatenate([NONE, *lists])
+        return Events(rows + first, both // self.size, both % self.size)
+
+    def advance(self, steps: int) -> None:
+        """Go on to the next chunk, ``steps`` later."""
+        kept = self._lists[steps : steps + self.before]
+        self._lists = kept + [None] * (len(self._lists) - self.before)
+        if self.before:
+            self.masks[: self.before] = self.masks[steps : steps + self.before].clone()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.masks.zero_()
+        self._lists = [None] * len(self._lists)
