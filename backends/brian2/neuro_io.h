@@ -56,7 +56,7 @@ public:
         array(&value, 1);
         return value;
     }
-    template <typename T> void vector(std::vector<T>& values, size_t count)
+    template <typename Vector> void vector(Vector& values, size_t count)
     {
         values.resize(count);
         array(values.data(), count);
@@ -82,7 +82,7 @@ public:
         if (count && std::fwrite(values, sizeof(T), count, file) != count)
             fail("cannot write the results; is the disk full?");
     }
-    template <typename T> void spikes(const std::vector<T>& times, const std::vector<int32_t>& units, double dt)
+    template <typename Times, typename Units> void spikes(const Times& times, const Units& units, double dt)
     {
         const int64_t count = (int64_t)units.size();
         std::vector<int32_t> steps(units.size());
@@ -103,7 +103,7 @@ public:
     }
 };
 
-inline void one_to_one(std::vector<int32_t>& pre, std::vector<int32_t>& post, int n)
+template <typename Vector> void one_to_one(Vector& pre, Vector& post, int n)
 {
     for (int32_t i = 0; i < n; i++) {
         pre.push_back(i);
@@ -179,11 +179,12 @@ inline void last_spikes(const Events& recent, int32_t* eventspace, int n)
     eventspace[n] = count;
 }
 
-// Push the spikes that are under way as if their steps had just run.
+// Push the spikes that are under way as if their steps had just run. Those that had arrived
+// before this piece leave the queue again.
 template <typename Pathway>
-void fill_queue(Pathway& pathway, const Events& recent, int lag, int late)
+void fill_queue(Pathway& pathway, const Events& recent, int late)
 {
-    for (int step = -lag; step < 0; step++) {
+    for (int step = recent.steps.empty() ? 0 : recent.steps.front(); step < 0; step++) {
         std::vector<int32_t> units;
         for (size_t k = 0; k < recent.steps.size(); k++)
             if (recent.steps[k] == step - late)

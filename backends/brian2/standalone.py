@@ -50,7 +50,7 @@ def write_sources(plan: Blueprint, folder: Path) -> list[str]:
     with sandbox(device, plan.program.precision, {"codegen.target": "auto"}):
         device.headers.append(f'"{HEADER}"')
         model = build(plan, connect=False)
-        writer = _Main(plan, model, device)
+        writer = Main(plan, model, device)
         device.insert_code("main", writer.load())
         device.insert_code("before_network_run", writer.run())
         model.network.run(0 * brian2.second, namespace=dict(model.namespace))
@@ -61,10 +61,10 @@ def write_sources(plan: Blueprint, folder: Path) -> list[str]:
     return sorted(device.writer.source_files)
 
 
-class _Main:
-    """The lines of ``main`` that are ours."""
+class Main:
+    """The lines of ``main`` that are ours: what every device of Brian2 needs, for that of C++."""
 
-    def __init__(self, plan: Blueprint, model: Model, device: Device) -> None:
+    def __init__(self, plan: Blueprint, model: Model, device: Any) -> None:
         self._plan, self._model, self._device = plan, model, device
 
     def load(self) -> str:
@@ -83,45 +83,45 @@ class _Main:
                 owner = plan.owner(place.owner)
                 array = self._array(place.owner, place.variable)
                 count = self._size(owner, owner.variables[place.variable].shared)
+                values = array
                 if isinstance(owner, Synapses) and not owner.variables[place.variable].shared:
                     lines.append(f"{array}.resize({count});")
-                    array = f"{array}.data()"
+                    values = f"{array}.data()"
                 if first:
-                    lines.append(f"{array}[0] = {first}[0];")
+                    lines.append(f"{values}[0] = {first}[0];")
                 else:
-                    lines.append(f"input.array({array}, {count});")
-                first = first or array
+                    lines.append(f"input.array({values}, {count});")
+                lines += self._loaded(array, values, count)
+                first = first or values
         for population in program.max_delays:
             lines.append(f"neuro::Events {self._recent(population)};")
             lines.append(f"input.events({self._recent(population)});")
-            space = self._array(plan.group(population).name, "_spikespace")
-            size = plan.group(population).size
-            lines.append(f"neuro::last_spikes({self._recent(population)}, {space}, {size});")
+            lines.append(self._spiked(population))
         for population in program.sources:
-            group = plan.group(population).name
-            steps, neurons = self._array(group, "_timebins"), self._array(group, "neuron_index")
-            lines += [
-                "{",
-                "    neuro::Events events;",
-                "    input.events(events);",
-                f"    {steps}.swap(events.steps);",
-                f"    {neurons}.swap(events.units);",
-                "}",
-            ]
+            lines += ["{", "    neuro::Events events;", "    input.events(events);"]
+            lines += [f"    {line}" for line in self._emits(population)] + ["}"]
         return "\n".join(lines)
+
+    def _loaded(self, array: str, values: str, count: str) -> list[str]:
+        """What has to be done after an array of variables has got its values."""
+        return []
+
+    def _spiked(self, population: str) -> str:
+        """Take the spikes of the last step for those that just happened."""
+        group = self._plan.group(population)
+        space = self._array(group.name, "_spikespace")
+        return f"neuro::last_spikes({self._recent(population)}, {space}, {group.size});"
+
+    def _emits(self, population: str) -> list[str]:
+        """Give a source its spikes, ``events``."""
+        group = self._plan.group(population).name
+        steps, neurons = self._array(group, "_timebins"), self._array(group, "neuron_index")
+        return [f"{steps}.swap(events.steps);", f"{neurons}.swap(events.units);"]
 
     def run(self) -> str:
         """Fill the queues, run, write the results and leave, before Brian2's own run."""
         plan, program = self._plan, self._plan.program
-        lines = []
-        for synapses in plan.synapses.values():
-            for pathway in synapses.pathways:
-                side = synapses.source if pathway.side == "pre" else synapses.target
-                if pathway.lag:
-                    name = self._model.pathway(synapses.name, pathway.name).name
-                    late = int(pathway.before_threshold)
-                    recent = self._recent(side)
-                    lines.append(f"neuro::fill_queue({name}, {recent}, {pathway.lag}, {late});")
+        lines = self._queued()
         clock = self._model.clock.name
         lines += [
             f"neuro::progress(std::atoi(args[0].c_str()), {clock}.timestep, true);",
@@ -133,17 +133,44 @@ class _Main:
             place = plan.places[name][0]
             owner = plan.owner(place.owner)
             array = self._array(place.owner, place.variable)
-            if isinstance(owner, Synapses):
-                array = f"{array}.data()"
-            lines.append(f"output.array({array}, {self._size(owner, False)});")
+            values = f"{array}.data()" if isinstance(owner, Synapses) else array
+            count = self._size(owner, False)
+            lines += [*self._changed(array, values, count), f"output.array({values}, {count});"]
         for monitor in self._model.spikes.values():
             t, i = (self._name(monitor.variables[v]) for v in ("t", "i"))
+            lines += [*self._monitored(t), *self._monitored(i)]
             lines.append(f"output.spikes({t}, {i}, {program.dt!r});")
         for trace in plan.traces:
             variable = self._model.traces[trace.record].variables[trace.place.variable]
-            columns = len(trace.units)
-            lines.append(f"output.trace({self._name(variable)}, neuro_steps, {columns});")
-        return "\n".join([*lines, "output.close();", "return 0;"])
+            lines.append(self._traced(self._name(variable), len(trace.units)))
+        return "\n".join([*lines, "output.close();", self._leave])
+
+    #: How the program ends.
+    _leave = "return 0;"
+
+    def _queued(self) -> list[str]:
+        """Fill the queues with the spikes that are under way."""
+        lines = []
+        for synapses in self._plan.synapses.values():
+            for pathway in synapses.pathways:
+                side = synapses.source if pathway.side == "pre" else synapses.target
+                if pathway.lag or pathway.delays:
+                    name = self._model.pathway(synapses.name, pathway.name).name
+                    late = int(pathway.before_threshold)
+                    lines.append(f"neuro::fill_queue({name}, {self._recent(side)}, {late});")
+        return lines
+
+    def _changed(self, array: str, values: str, count: str) -> list[str]:
+        """What has to be done before the values of an array of variables can be written."""
+        return []
+
+    def _monitored(self, array: str) -> list[str]:
+        """What has to be done before what a monitor has recorded can be written."""
+        return []
+
+    def _traced(self, matrix: str, columns: int) -> str:
+        """Write what a monitor of variables has recorded."""
+        return f"output.trace({matrix}, neuro_steps, {columns});"
 
     def _connections(self, synapses: Synapses) -> list[str]:
         pre, post = (self._array(synapses.name, f"_synaptic_{s}") for s in ("pre", "post"))
