@@ -169,10 +169,14 @@ class Blueprint:
         """Group of a population."""
         return self.groups[population]
 
+    @property
+    def owners(self) -> list[Group | Synapses]:
+        """All groups, then all synapses."""
+        return [*self.groups.values(), *self.synapses.values()]
+
     def owner(self, name: str) -> Group | Synapses:
         """Group or synapses by the name of the Brian2 object."""
-        owners: list[Group | Synapses] = [*self.groups.values(), *self.synapses.values()]
-        return next(owner for owner in owners if owner.name == name)
+        return next(owner for owner in self.owners if owner.name == name)
 
     def kind(self, name: str) -> str:
         """Kind of a program array, with or without side."""

@@ -1,9 +1,9 @@
 """The two files between this process and a compiled program; both sides follow the blueprint.
 
 Input: the first step and the number of steps (int64); connections of every projection that is not
-dense (count, pre and post as int32); every array in its own type; per population with outgoing projections the spikes under
-way; per source its spikes (count, steps and units as int32 each). Output: every array that
-changes; the spikes of monitored populations; traces.
+dense (count, pre and post as int32); every array in its own type; per population with outgoing
+projections the spikes under way; per source its spikes (count, steps and units as int32 each).
+Output: every array that changes; the spikes of monitored populations; traces.
 """
 
 from __future__ import annotations

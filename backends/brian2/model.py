@@ -86,7 +86,7 @@ def build(plan: Blueprint, connect: bool) -> Model:
             brian2.get_device().array_cache[made.variables["N"]] = None
         owners[synapses.name] = made
     network.add(*owners.values())
-    for drawn in (*plan.groups.values(), *plan.synapses.values()):
+    for drawn in plan.owners:
         for reference in drawn.references.values():
             seen, index = owners[reference.group], _INDICES[reference.index]
             owners[drawn.name].variables.add_reference(

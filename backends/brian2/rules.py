@@ -87,7 +87,9 @@ class _Rule:
         on_pre = self.blocks(step.on_pre, "on_pre", "pre")
         on_post = self.blocks(step.on_post, "on_post", "post")
         arrived = self.arrival_flag(any(kind == "pre" for kind, _ in on_pre))
-        spiked = "" if step.post_flag is None else self.plan.place(step.post_flag, self.groups["post"])
+        spiked = ""
+        if step.post_flag is not None:
+            spiked = self.plan.place(step.post_flag, self.groups["post"])
         self.begin(arrived, spiked)
         if arrived:
             self.mark_arrivals(arrived)
@@ -113,7 +115,8 @@ class _Rule:
             sides = tuple(side for side in sides if side != "pre")
         for kind, body in blocks:
             if kind not in (*sides, "synapse"):
-                allowed = " and ".join([*(f"traces of side {side!r}" for side in sides), "synapses"])
+                traces = [f"traces of side {side!r}" for side in sides]
+                allowed = " and ".join([*traces, "synapses"])
                 raise CompileError(
                     f"brian2: the rule of {self.step.projection!r} changes {body[-1].target!r} in"
                     f" {part}; only {allowed} can change there"
@@ -136,7 +139,6 @@ class _Rule:
 
     def begin(self, arrived: str, spiked: str) -> None:
         """Flags of the last step are cleared and traces decay."""
-        owners = {"pre": self.groups["pre"], "post": self.groups["post"], "synapse": self.synapses}
         clear: dict[str, list[str]] = {}
         if arrived:
             clear["pre" if self.delays is None else "synapse"] = [f"{arrived} = False"]
