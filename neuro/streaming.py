@@ -131,7 +131,7 @@ class RunFolder:
             "format": FORMAT,
             "version": VERSION,
             "structure": program.fingerprint(),
-            "content": program.content_fingerprint(),
+            "content": self._content(program),
             "state": _state_digest(program, start),
             "name": program.name,
             "dt": program.dt,
@@ -149,6 +149,15 @@ class RunFolder:
             temporary.write_text(json.dumps(header, indent=1))
         if not self._checkpoint(start.step).exists():
             save(start, self._checkpoint(start.step))
+
+    def _content(self, program: Program) -> str:
+        try:
+            return program.content_fingerprint()
+        except TypeError as error:
+            raise DescriptionError(
+                f"run to {self._path}: {program.name!r} could not be recognised when the run is"
+                f" resumed ({error}); use sources whose attributes are numbers, text and arrays"
+            ) from error
 
     def _tidy(self) -> None:
         """Remove what a process that was killed while it wrote left behind."""

@@ -317,6 +317,13 @@ def test_folders_that_are_refused(tmp_path):
             sim.run(0.05, to=tmp_path / "run", progress=False)
 
 
+def test_a_source_that_cannot_be_recognised_is_refused(tmp_path):
+    with nr.compile(network()) as sim:
+        sim.program.sources["src"].generator = np.random.default_rng()
+        with pytest.raises(nr.DescriptionError, match="could not be recognised.*Generator"):
+            sim.run(0.05, to=tmp_path / "run", progress=False)
+
+
 def test_folders_that_cannot_be_read(tmp_path, short_pieces):
     with pytest.raises(nr.DescriptionError, match="not the folder of a run"):
         nr.open_recording(tmp_path)
