@@ -118,7 +118,7 @@ def test_a_later_stretch_counts_on(tmp_path, whole, short_pieces):
 # --- killed ---
 
 CHILD = """
-import os, sys
+import os, sys, time
 sys.path.insert(0, {tests!r})
 import neuro as nr
 from neuro import streaming
@@ -133,6 +133,8 @@ def replace(*paths):
     done += 1
     if done == die_at:
         os._exit(9)
+    if done == 24:  # about 1100 steps: it must not come to the end before it is killed
+        time.sleep(600)
     rename(*paths)
 
 os.replace = replace
