@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class TorchEngine(Engine):
     def __init__(self, program: Program, plan: Plan) -> None:
         self.program, self._plan, self.batch = program, plan, plan.batch
         self._memory = Memory(program, plan.batch, plan.device)
-        self._expressions = Expressions(self._memory.dtype, plan.device, self._memory.truth)
+        self._expressions = Expressions(self._memory)
         self._everywhere = Units(self._memory)
         self._step = 0
         self._chunk = _chunk_steps(program, plan, self._memory.items)
@@ -81,10 +81,10 @@ class TorchEngine(Engine):
         spikes: dict[str, list[Events]] = {r.owner: [] for r in records}
         while self._step < stop:
             count = min(self._chunk, stop - self._step)
-            emitted = self._begin(count)
+            self._begin(count)
             self._pass(count)
             for population, parts in spikes.items():
-                parts.append(self._emitted(population, emitted, count))
+                parts.append(self._emitted(population, count))
             for trace in self._traces.values():
                 trace.end_chunk(count)
             for history in self._histories.values():
@@ -95,15 +95,16 @@ class TorchEngine(Engine):
         traces = {i: trace.take(self.batch) for i, trace in self._traces.items()}
         return Recorded(found, traces, self.batch)
 
-    def _begin(self, count: int) -> Mapping[str, Events]:
+    def _begin(self, count: int) -> None:
         """Ask the sources, and deliver what can be delivered for all steps of the chunk."""
         start, sizes = self._step, self.program.sizes
-        emitted = {p: feed.load(start, start + count) for p, feed in self._feeds.items()}
-        for population in self._projections.watched:
-            self._histories[population].load(emitted[population], start)
+        for population, feed in self._feeds.items():
+            feed.load(start, start + count)
+            if population in self._projections.watched:
+                history = self._histories[population]
+                history.load(feed.events(start - history.before, start + count), start)
         for inputs in self._at_once:
-            inputs.prepare(emitted[inputs.source], sizes[inputs.source], start, count)
-        return emitted
+            inputs.prepare(self._feeds[inputs.source], sizes[inputs.source], start, count)
 
     def _pass(self, count: int) -> None:
         def steps() -> None:
@@ -129,10 +130,10 @@ class TorchEngine(Engine):
     def _is_due(self, step: Plasticity, j: int) -> bool:
         return (self._step + j + 1) % step.every == 0
 
-    def _emitted(self, population: str, emitted: Mapping[str, Events], count: int) -> Events:
+    def _emitted(self, population: str, count: int) -> Events:
         """Spikes of the chunk that ends."""
-        if population in emitted:
-            return emitted[population].within(self._step, self._step + count)
+        if population in self._feeds:
+            return self._feeds[population].events(self._step, self._step + count)
         history = self._histories[population]
         return history.events(history.before, history.before + count, self._step)
 
@@ -147,11 +148,11 @@ class TorchEngine(Engine):
 
     def _update(self, step: Update) -> Call:
         scope = self._everywhere
-        assigns = [(a.target, self._expressions.assigned(a)) for a in step.assigns]
+        assignments = [self._expressions.assignment(a) for a in step.assigns]
 
         def call(j: int) -> None:
-            for target, function in assigns:
-                scope.assign(target, function)
+            for assignment in assignments:
+                scope.assign(assignment)
 
         return call
 
@@ -167,12 +168,12 @@ class TorchEngine(Engine):
 
     def _reset(self, step: Reset) -> Call:
         spikes = self._spikes(step.population)
-        assigns = [(a.target, self._expressions.assigned(a)) for a in step.assigns]
+        assignments = [self._expressions.assignment(a) for a in step.assigns]
 
         def call(j: int) -> None:
             scope = units(self._memory, spikes(j))
-            for target, function in assigns:
-                scope.assign(target, function)
+            for assignment in assignments:
+                scope.assign(assignment)
 
         return call
 
@@ -208,7 +209,7 @@ class TorchEngine(Engine):
         recent = {}
         for population in self.program.max_delays:
             if population in self._feeds:
-                events = self._feeds[population].recent
+                events = self._feeds[population].recent()
             else:
                 history = self._histories[population]
                 events = history.events(0, history.before, self._step - history.before)
@@ -225,7 +226,7 @@ class TorchEngine(Engine):
             events = self._events(state.recent.get(population, (NONE, NONE)))
             history.load(events, self._step)
             if population in self._feeds:
-                self._feeds[population].recent = events
+                self._feeds[population].restore(events, self._step)
 
     def _events(self, recent: tuple[NDArray[np.int64], ...]) -> Events:
         """Spikes of a checkpoint; those of one without items for all items."""

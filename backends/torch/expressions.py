@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from neuro.backends.torch.functions import clip, portable, sign
+from neuro.backends.torch.memory import Memory
 from neuro.equations.expression import (
     COMPARISON,
     LOGIC,
@@ -26,13 +27,35 @@ from neuro.equations.expression import (
     Unary,
     children,
 )
-from neuro.program import Assign
+from neuro.program import Assign, array_of, side_of
 
 
 class Values(Protocol):
     """Where an expression finds what its names stand for."""
 
-    def __getitem__(self, name: str, /) -> Tensor: ...
+    local: dict[str, Tensor]
+
+    def value(self, array: str, side: str) -> Tensor:
+        """Values of an array, indexed as a name with this side says."""
+        ...
+
+
+Compute = Callable[[Values], Tensor]
+
+#: Numbers from which a CPU compares quicker in two passes.
+_MANY = 8192
+
+
+def _comparison(compare: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A comparison for a CPU, where torch has no vector instructions for truth values."""
+
+    def call(a: Tensor, b: Tensor, *, out: Tensor | None = None) -> Tensor:
+        if a.numel() + b.numel() < _MANY or a.is_cuda:
+            return compare(a, b) if out is None else compare(a, b, out=out)
+        found = compare(a, b, out=a.new_empty(0))  # 0 or 1, in the type of a
+        return found.to(torch.bool) if out is None else out.copy_(found)
+
+    return call
 
 
 #: Operations that can put their result into a tensor (``out=``).
@@ -42,12 +65,12 @@ _DIRECT: dict[str, Callable[..., Tensor]] = {
     "*": torch.mul,
     "/": torch.div,
     "%": torch.remainder,
-    "<": torch.lt,
-    "<=": torch.le,
-    ">": torch.gt,
-    ">=": torch.ge,
-    "==": torch.eq,
-    "!=": torch.ne,
+    "<": _comparison(torch.lt),
+    "<=": _comparison(torch.le),
+    ">": _comparison(torch.gt),
+    ">=": _comparison(torch.ge),
+    "==": _comparison(torch.eq),
+    "!=": _comparison(torch.ne),
     "and": torch.logical_and,
     "or": torch.logical_or,
     "not": torch.logical_not,
@@ -67,32 +90,45 @@ class Function:
 
     Attributes
     ----------
-    apply : callable
-        The topmost operation.
-    operands : tuple of callables
-        Each computes one of its arguments from the values of names.
+    compute : callable
+        The value, from the values of names.
     truth : bool
-        Whether the result is a truth value.
-    direct : bool
-        Whether ``apply`` takes ``out=``.
+        Whether that is a truth value.
+    last, operands : callable, tuple of callables
+        The topmost operation, if it takes ``out=``, and what computes its arguments.
     """
 
-    apply: Callable[..., Tensor]
-    operands: tuple[Callable[[Values], Tensor], ...]
+    compute: Compute
     truth: bool
-    direct: bool = False
-
-    def __call__(self, values: Values) -> Tensor:
-        """The value."""
-        return self.apply(*[operand(values) for operand in self.operands])
+    last: Callable[..., Tensor] | None = None
+    operands: tuple[Compute, ...] = ()
 
     def into(self, values: Values, out: Tensor) -> None:
         """Compute the value into a tensor of its type, to whose shape it is broadcast."""
         operands = [operand(values) for operand in self.operands]
-        if self.direct and any(operand.shape == out.shape for operand in operands):
-            self.apply(*operands, out=out)
+        if self.last is not None and any(x.shape == out.shape for x in operands):
+            self.last(*operands, out=out)
         else:
-            out.copy_(self.apply(*operands))
+            out.copy_(self.compute(values))
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A compiled assignment.
+
+    Attributes
+    ----------
+    target : str
+        Name of an array, without side, or of what is local to the step.
+    local : bool
+        Which of the two.
+    function : Function
+        What is assigned, in the type of the target.
+    """
+
+    target: str
+    local: bool
+    function: Function
 
 
 class Expressions:
@@ -100,42 +136,43 @@ class Expressions:
 
     Parameters
     ----------
-    dtype : torch.dtype
-        Floating-point type of the program.
-    device : torch.device
-    truths : callable
-        Whether a name stands for truth values.
+    memory : Memory
+        Its arrays.
     """
 
-    def __init__(
-        self, dtype: torch.dtype, device: torch.device, truths: Callable[[str], bool]
-    ) -> None:
-        self._dtype, self._device, self._truths = dtype, device, truths
-        self._functions = portable(device)
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._functions = portable(memory.device)
         self._local_truths: dict[str, bool] = {}
 
-    def assigned(self, assign: Assign) -> Function:
-        """A function that gives what is assigned, in the type of the target."""
+    def assignment(self, assign: Assign) -> Assignment:
+        """Compile an assignment."""
         function = self.function(assign.expression)
         if assign.local:
             self._local_truths[assign.target] = function.truth
-            return function
-        truth = self._truths(assign.target)
-        if truth == function.truth:
-            return function
-        convert = _as_truth(function) if truth else self._as_number(function)
-        return Function(_same, (convert,), truth)
+            return Assignment(assign.target, True, function)
+        target = array_of(assign.target)
+        if self._memory.truth(target) and not function.truth:
+            function = Function(_as_truth(function), True)
+        elif function.truth and not self._memory.truth(target):
+            function = Function(self._as_number(function), False)
+        return Assignment(target, False, function)
+
+    def condition(self, expr: Expr) -> Function:
+        """A function that gives a truth value, also for a number."""
+        function = self.function(expr)
+        return function if function.truth else Function(_as_truth(function), True)
 
     def function(self, expr: Expr) -> Function:
         """A function that gives what the expression gives."""
         match expr:
             case Const(value=value):
-                dtype = torch.bool if isinstance(value, bool) else self._dtype
-                literal = torch.tensor(value, dtype=dtype, device=self._device)
-                return Function(_same, (lambda values: literal,), isinstance(value, bool))
+                truth = isinstance(value, bool)
+                dtype = torch.bool if truth else self._memory.dtype
+                literal = torch.tensor(value, dtype=dtype, device=self._memory.device)
+                return Function(lambda values: literal, truth)
             case Name(id=name):
-                truth = self._local_truths.get(name, False) or self._truths(name)
-                return Function(_same, (lambda values: values[name],), truth)
+                return self._name(name)
             case Unary(op=op):
                 return self._operation("negative" if op == "-" else op, expr)
             case Binary(op=op):
@@ -144,34 +181,50 @@ class Expressions:
                 return self._operation(name, expr)
         raise AssertionError(f"unknown expression node {expr!r}")
 
-    def condition(self, expr: Expr) -> Function:
-        """A function that gives a truth value, also for a number."""
-        function = self.function(expr)
-        return function if function.truth else Function(_same, (_as_truth(function),), True)
+    def _name(self, name: str) -> Function:
+        if name.startswith("_"):
+            return Function(lambda values: values.local[name], self._local_truths[name])
+        array, side = array_of(name), side_of(name)
+        if self._memory.scalar(array):
+            number = self._memory.tensors[array]
+            return Function(lambda values: number, self._memory.truth(array))
+        return Function(lambda values: values.value(array, side), self._memory.truth(array))
 
     def _operation(self, op: str, expr: Unary | Binary | Call) -> Function:
         parts = [self.function(child) for child in children(expr)]
-        operands: list[Callable[[Values], Tensor]]
         if op in LOGIC or op == "not":
             operands, truth = [_as_truth(part) for part in parts], True
         elif op == "where":
             condition, *choices = parts
             truth = all(choice.truth for choice in choices)
             operands = [_as_truth(condition)]
-            operands += choices if truth else [self._as_number(choice) for choice in choices]
+            operands += [c.compute if truth else self._as_number(c) for c in choices]
         else:
             operands, truth = [self._as_number(part) for part in parts], op in COMPARISON
-        apply = _DIRECT.get(op) or self._functions.get(op) or {"clip": clip, "sign": sign}[op]
-        return Function(apply, tuple(operands), truth, op in _DIRECT)
+        if op in _DIRECT:
+            return Function(_chain(_DIRECT[op], operands), truth, _DIRECT[op], tuple(operands))
+        apply = {**self._functions, "clip": clip, "sign": sign}[op]
+        return Function(_chain(apply, operands), truth)
 
-    def _as_number(self, function: Function) -> Callable[[Values], Tensor]:
-        dtype = self._dtype
-        return (lambda values: function(values).to(dtype)) if function.truth else function
+    def _as_number(self, function: Function) -> Compute:
+        if not function.truth:
+            return function.compute
+        compute, dtype = function.compute, self._memory.dtype
+        return lambda values: compute(values).to(dtype)
 
 
-def _as_truth(function: Function) -> Callable[[Values], Tensor]:
-    return function if function.truth else (lambda values: function(values) != 0)
+def _as_truth(function: Function) -> Compute:
+    compute = function.compute
+    return compute if function.truth else (lambda values: compute(values) != 0)
 
 
-def _same(value: Tensor) -> Tensor:
-    return value
+def _chain(apply: Callable[..., Tensor], operands: list[Compute]) -> Compute:
+    """``apply`` of what the operands give; written out, because most of a small step is this."""
+    match operands:
+        case [a]:
+            return lambda values: apply(a(values))
+        case [a, b]:
+            return lambda values: apply(a(values), b(values))
+        case [a, b, c]:
+            return lambda values: apply(a(values), b(values), c(values))
+    raise AssertionError(f"{len(operands)} operands")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from neuro.backends.torch.expressions import Expressions, Function
+from neuro.backends.torch.expressions import Expressions
 from neuro.backends.torch.memory import Memory
 from neuro.backends.torch.scopes import Scope, Synapses, Units, units
 from neuro.backends.torch.spikes import Arriving, Chosen, SpikeList, Spikes
@@ -82,8 +82,8 @@ class _Block:
     """Statements, each for some units (a trace) or for their synapses (a synaptic array)."""
 
     def __init__(self, assigns: tuple[Assign, ...], expressions: Expressions) -> None:
-        self._statements: list[tuple[bool, str, Function]] = [
-            (bool(side_of(a.target)), a.target, expressions.assigned(a)) for a in assigns
+        self._statements = [
+            (bool(side_of(a.target)), expressions.assignment(a)) for a in assigns
         ]
 
     def __bool__(self) -> bool:
@@ -93,7 +93,7 @@ class _Block:
         self, make_units: Callable[[], Scope], make_synapses: Callable[[], Scope]
     ) -> None:
         scopes: dict[bool, Scope] = {}
-        for per_unit, target, function in self._statements:
+        for per_unit, assignment in self._statements:
             if per_unit not in scopes:
                 scopes[per_unit] = make_units() if per_unit else make_synapses()
-            scopes[per_unit].assign(target, function)
+            scopes[per_unit].assign(assignment)

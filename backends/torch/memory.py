@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuro.errors import CompileError
-from neuro.program import Program, array_of
+from neuro.program import Program
 
 
 class Memory:
@@ -40,6 +40,7 @@ class Memory:
         #: Every array; a tensor keeps its place in memory, except inputs that are given for
         #: many steps at once.
         self.tensors: dict[str, Tensor] = {}
+        self._own = {name for name, array in program.arrays.items() if not array.constant}
         self._written: set[str] = set()
         self._watchers: dict[str, list[Callable[[], None]]] = {}
         for name, array in program.arrays.items():
@@ -50,12 +51,11 @@ class Memory:
 
     def per_item(self, name: str) -> bool:
         """Whether items have values of their own."""
-        return not self._program.arrays[name].constant
+        return name in self._own
 
     def truth(self, name: str) -> bool:
-        """Whether a name, with a side or without, stands for truth values."""
-        array = self._program.arrays.get(array_of(name))
-        return array is not None and array.kind == "bool"
+        """Whether an array holds truth values."""
+        return self._program.arrays[name].kind == "bool"
 
     def scalar(self, name: str) -> bool:
         """Whether an array is one number for the network."""

@@ -16,7 +16,7 @@ from neuro.backends.torch.memory import Memory
 from neuro.backends.torch.plan import Plan
 from neuro.backends.torch.scopes import MatrixSynapses, SparseSynapses, Synapses
 from neuro.backends.torch.sparse import DelayedWiring, SparseDelivery, SynapseDelivery, Wiring
-from neuro.backends.torch.spikes import Arriving, Chosen, Events, History, SpikeList, Spikes
+from neuro.backends.torch.spikes import Arriving, Chosen, Feed, History, SpikeList
 from neuro.connectivity import Convolution, IntArray, Sparse
 from neuro.program import Arrive, Plasticity, Program
 
@@ -180,19 +180,20 @@ class AtOnce:
         )
         self._rows = self._buffer.unbind(1)
 
-    def prepare(self, emitted: Events, size: int, start: int, count: int) -> None:
+    def prepare(self, feed: Feed, size: int, start: int, count: int) -> None:
         """Deliver what arrives in ``count`` steps from step ``start`` on.
 
-        ``emitted`` holds the source's spikes, sorted by item, step, unit; ``size`` is its number of
-        units.
+        ``feed`` is that of the source, which has ``size`` units.
         """
         items = self._memory.items
 
         def spikes(ago: int) -> SpikeList:
-            found = emitted.within(start - ago, start - ago + count)
-            row = found.items * count + (found.steps - (start - ago))
-            flat = row * size + found.units
-            return SpikeList(flat, items * count, size, self._memory.device)
+            first = start - ago
+            flat = [
+                (steps + (item * count - first)) * size + units
+                for item, (steps, units) in enumerate(feed.within(first, first + count))
+            ]
+            return SpikeList(np.concatenate(flat), items * count, size, self._memory.device)
 
         self._deliver(self._find(spikes), self._buffer[:, :count])
 

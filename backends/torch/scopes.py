@@ -12,12 +12,10 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from neuro.backends.torch.expressions import Function
+from neuro.backends.torch.expressions import Assignment, Function
 from neuro.backends.torch.memory import Memory
 from neuro.backends.torch.sparse import Wiring
 from neuro.backends.torch.spikes import Arriving, Chosen, SpikeList, Spikes
-from neuro.program import array_of, side_of
-
 #: Share of units with an event from which it is quicker to visit all synapses.
 BUSY = 0.3
 
@@ -27,26 +25,19 @@ class Scope(ABC):
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._local: dict[str, Tensor] = {}
+        #: What is local to the step.
+        self.local: dict[str, Tensor] = {}
 
-    def __getitem__(self, name: str) -> Tensor:
-        if name.startswith("_"):
-            return self._local[name]
-        array = array_of(name)
-        if self._memory.scalar(array):
-            return self._memory.tensors[array]
-        return self._value(array, side_of(name))
-
-    def assign(self, target: str, function: Function) -> None:
-        """``target = function(...)``."""
-        if target.startswith("_"):
-            self._local[target] = function(self)
+    def assign(self, assignment: Assignment) -> None:
+        """Do an assignment."""
+        if assignment.local:
+            self.local[assignment.target] = assignment.function.compute(self)
         else:
-            self._store(array_of(target), function)
+            self._store(assignment.target, assignment.function)
 
     @abstractmethod
-    def _value(self, array: str, side: str) -> Tensor:
-        """What an array on a side stands for."""
+    def value(self, array: str, side: str) -> Tensor:
+        """What the name of an array with a side stands for."""
 
     @abstractmethod
     def _store(self, array: str, function: Function) -> None:
@@ -56,7 +47,7 @@ class Scope(ABC):
 class Units(Scope):
     """All units of a population, ``[items, units]``."""
 
-    def _value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str) -> Tensor:
         return self._memory.tensors[array]
 
     def _store(self, array: str, function: Function) -> None:
@@ -72,7 +63,7 @@ class MaskedUnits(Units):
 
     def _store(self, array: str, function: Function) -> None:
         target = self._memory.tensors[array]
-        torch.where(self._mask, function(self), target, out=target)
+        torch.where(self._mask, function.compute(self), target, out=target)
 
 
 class ListedUnits(Scope):
@@ -82,7 +73,7 @@ class ListedUnits(Scope):
         super().__init__(memory)
         self._spikes = spikes
 
-    def _value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str) -> Tensor:
         values, own = self._memory.tensors[array].reshape(-1), self._memory.per_item(array)
         if side == "shared":
             return values[self._spikes.row_index] if own else values
@@ -90,7 +81,7 @@ class ListedUnits(Scope):
 
     def _store(self, array: str, function: Function) -> None:
         values = self._memory.tensors[array].view(-1)
-        values.index_put_((self._spikes.places,), function(self))
+        values.index_put_((self._spikes.places,), function.compute(self))
 
 
 def units(memory: Memory, spikes: Spikes) -> Scope:
@@ -158,14 +149,14 @@ class _Matrix(Scope):
         super().__init__(memory)
         self._transposed = transposed
 
-    def _value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str) -> Tensor:
         values = self._memory.tensors[array]
         if side == "":
             return values.transpose(-1, -2) if self._transposed else values
         return values.unsqueeze(-2 if side == "post" else -1)
 
     def _store(self, array: str, function: Function) -> None:
-        function.into(self, self._value(array, ""))
+        function.into(self, self.value(array, ""))
 
 
 class _MaskedMatrix(_Matrix):
@@ -176,8 +167,8 @@ class _MaskedMatrix(_Matrix):
         self._mask = mask
 
     def _store(self, array: str, function: Function) -> None:
-        target = self._value(array, "")
-        torch.where(self._mask, function(self), target, out=target)
+        target = self.value(array, "")
+        torch.where(self._mask, function.compute(self), target, out=target)
 
 
 class _Lines(Scope):
@@ -188,7 +179,7 @@ class _Lines(Scope):
         self._side, self._spikes = side, spikes
         self._turned = transposed != (side == "post")
 
-    def _value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str) -> Tensor:
         values, own = self._memory.tensors[array], self._memory.per_item(array)
         if side == self._side:
             index = self._spikes.places if own else self._spikes.unit_index
@@ -203,7 +194,7 @@ class _Lines(Scope):
 
     def _store(self, array: str, function: Function) -> None:
         lines = self._lines(self._memory.tensors[array])
-        lines.index_put_((self._spikes.row_index, self._spikes.unit_index), function(self))
+        lines.index_put_((self._spikes.row_index, self._spikes.unit_index), function.compute(self))
 
     def _lines(self, values: Tensor) -> Tensor:
         return values.transpose(-1, -2) if self._turned else values
@@ -250,7 +241,7 @@ class _List(Scope):
         super().__init__(memory)
         self._wiring = wiring
 
-    def _value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str) -> Tensor:
         values = self._memory.tensors[array]
         match side:
             case "pre":
@@ -272,7 +263,7 @@ class _MaskedList(_List):
 
     def _store(self, array: str, function: Function) -> None:
         target = self._memory.tensors[array]
-        torch.where(self._mask, function(self), target, out=target)
+        torch.where(self._mask, function.compute(self), target, out=target)
 
 
 class _Chosen(Scope):
@@ -298,11 +289,11 @@ class _Chosen(Scope):
                 place = row * self._wiring.count + synapse if own else synapse
         return torch.from_numpy(place).to(self._wiring.device)
 
-    def _value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str) -> Tensor:
         values, own = self._memory.tensors[array].reshape(-1), self._memory.per_item(array)
         if side == "shared" and not own:
             return values
         return values[self._index(side, own)]
 
     def _store(self, array: str, function: Function) -> None:
-        self._memory.tensors[array].view(-1).index_put_((self._places,), function(self))
+        self._memory.tensors[array].view(-1).index_put_((self._places,), function.compute(self))

@@ -25,20 +25,12 @@ class Events:
     items: IntArray
     units: IntArray
 
-    def within(self, start: int, stop: int) -> Events:
-        """Those of the steps ``start <= k < stop``."""
-        keep = (self.steps >= start) & (self.steps < stop)
-        return Events(self.steps[keep], self.items[keep], self.units[keep])
-
     def by_item(self) -> Events:
         """Sorted by item; the order within an item stays."""
         # A stable sort of short numbers is a radix sort.
         short = self.items.astype(np.uint16) if self.items.max(initial=0) < 2**16 else self.items
         order = np.argsort(short, kind="stable")
         return Events(self.steps[order], self.items[order], self.units[order])
-
-
-NO_EVENTS = Events(NONE, NONE, NONE)
 
 
 def joined(parts: list[Events]) -> Events:
@@ -107,7 +99,8 @@ class SpikeList:
 
     def tensor(self, values: IntArray) -> Tensor:
         """Numbers as a tensor on the device."""
-        return torch.from_numpy(values).to(self._device)
+        found = torch.from_numpy(values)
+        return found if self._device.type == "cpu" else found.to(self._device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,21 +142,45 @@ class Feed:
 
     def __init__(self, source: EventSource, items: int, before: int) -> None:
         self._replicas = [source.replica(item) for item in range(items)]
-        self._before = before
-        #: Spikes that are still on their way.
-        self.recent = NO_EVENTS
+        self._before, self._stop = before, 0
+        #: Steps and units of the spikes of each item.
+        self._emitted = [(NONE, NONE)] * items
 
-    def load(self, start: int, stop: int) -> Events:
-        """Spikes of the steps ``start - before <= k < stop``, sorted by item, step, unit."""
-        parts = [self.recent]
+    def load(self, start: int, stop: int) -> None:
+        """Have at hand the spikes of the steps ``start - before <= k < stop``."""
         for item, replica in enumerate(self._replicas):
-            steps, units = replica.events(start, stop)
-            parts.append(Events(steps, np.full(len(steps), item), units))
-        events = joined(parts)
-        if len(self.recent.steps) and len(self._replicas) > 1:
-            events = events.by_item()
-        self.recent = events.within(stop - self._before, stop)
-        return events
+            steps, units = self._emitted[item]
+            first = np.searchsorted(steps, start - self._before)
+            new_steps, new_units = replica.events(start, stop)
+            self._emitted[item] = (
+                np.concatenate([steps[first:], new_steps]),
+                np.concatenate([units[first:], new_units]),
+            )
+        self._stop = stop
+
+    def within(self, start: int, stop: int) -> list[tuple[IntArray, IntArray]]:
+        """Steps and units of the spikes with ``start <= step < stop``, for each item."""
+        found = []
+        for steps, units in self._emitted:
+            low, high = np.searchsorted(steps, [start, stop])
+            found.append((steps[low:high], units[low:high]))
+        return found
+
+    def events(self, start: int, stop: int) -> Events:
+        """The same, sorted by item, step, unit."""
+        parts = self.within(start, stop)
+        return joined([Events(k, np.full(len(k), b), i) for b, (k, i) in enumerate(parts)])
+
+    def recent(self) -> Events:
+        """Spikes that are still on their way."""
+        return self.events(self._stop - self._before, self._stop)
+
+    def restore(self, events: Events, stop: int) -> None:
+        """Set the spikes that are still on their way before step ``stop``."""
+        self._stop = stop
+        for item in range(len(self._emitted)):
+            own = events.items == item
+            self._emitted[item] = events.steps[own], events.units[own]
 
 
 class History:
