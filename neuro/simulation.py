@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -49,6 +50,15 @@ def backends() -> dict[str, bool | str]:
         except (ImportError, AttributeError) as error:
             found[name] = f"cannot be loaded: {error}"
     return found
+
+
+def installed_backends() -> list[Backend]:
+    """Every installed backend that can be imported, usable or not; the reference first."""
+    made: list[Backend] = []
+    for _, point in sorted(_registered().items(), key=lambda item: (item[0] != "reference", item)):
+        with suppress(ImportError):
+            made.append(point.load())
+    return made
 
 
 def find_backend(name: str) -> Backend:
@@ -289,7 +299,7 @@ class Simulation:
         if values.ndim == len(c.weight_shape):
             return matrix(values, c, turned, sparse)
         items = [matrix(v, c, turned, sparse) for v in values]
-        return items if sparse else np.stack(items)
+        return items if sparse else np.array(items)
 
     def kernel(self, projection: Projection | str) -> NDArray[Any]:
         """Current kernel of a convolution, ``[out, in / groups, rows, columns]``.

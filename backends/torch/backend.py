@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neuro.engine import Variant
 from neuro.errors import CompileError
 from neuro.program import Program
 
@@ -59,6 +60,13 @@ class TorchBackend:
             "ordered sums": "ordered=False allows matrix products, which add in an order of their"
             " own; leave it out"
         }
+
+    def variants(self) -> Sequence[Variant]:
+        """Sums in the stated order, and in whatever order is quickest."""
+        return (
+            Variant("torch", {"device": "cpu"}),
+            Variant("torch, unordered", {"device": "cpu", "ordered": False}),
+        )
 
     def compile(self, program: Program, **options: Any) -> Any:
         """Make an engine.

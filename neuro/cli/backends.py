@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 
@@ -10,10 +12,21 @@ def register(app: typer.Typer) -> None:
     app.command()(backends)
 
 
-def backends() -> None:
+def backends(
+    table: Annotated[
+        bool,
+        typer.Option("--table", help="What each backend can run, as Markdown (docs/backends.md)."),
+    ] = False,
+) -> None:
     """List the simulators that neuro can run on, and why the others cannot be used here."""
     from neuro.simulation import backends as installed
+    from neuro.simulation import installed_backends
 
+    if table:
+        from neuro.backend_table import markdown
+
+        typer.echo(markdown(installed_backends()), nl=False)
+        return
     found = installed()
     if not found:
         typer.echo("no backend is installed; install neuro with pip, not from a bare folder")
