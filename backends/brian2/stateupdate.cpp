@@ -33,6 +33,8 @@
     #pragma omp parallel if (neuro::worthwhile(_N))
     {
         const neuro::Part _part(_N);
+        {# each iteration writes only its own elements; GCC gives up beyond ten pairs to check #}
+        #pragma GCC ivdep
         for (int _idx = _part.begin; _idx < _part.end; _idx++) {
             const size_t _vectorisation_idx = _idx;
             {{vector_code|autoindent}}
