@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 import neuro as nr
 from neuro.conformance.scenario import SCENARIOS, Scenario
-from neuro.engine import State
+from neuro.engine import Recorded, State
+from neuro.program import Program
+from neuro.progress import Silent
+from neuro.simulation import find_backend
 
 #: Largest relative difference of states that another order of additions may make before the
 #: first differing spike, by precision.
@@ -61,6 +64,17 @@ def run(
                     [r.trace(owner, variable) for r in recordings]
                 )
         return Outcome(spikes, traces, sim.state())
+
+
+def run_program(
+    program: Program, backend: str, options: Mapping[str, Any], steps: int
+) -> Recorded:
+    """Run a lowered program without the wrapping of a simulation."""
+    engine = find_backend(backend).compile(program, **options)
+    try:
+        return engine.run(steps, Silent())
+    finally:
+        engine.close()
 
 
 @cache

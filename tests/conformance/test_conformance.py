@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 import neuro as nr
@@ -15,6 +18,7 @@ from neuro.conformance.comparison import (
     reference,
     reference_state,
     run,
+    run_program,
 )
 from neuro.conformance.plugin import Target
 from neuro.conformance.scenarios import SCENARIOS, Scenario
@@ -134,3 +138,26 @@ def test_pieces_and_checkpoints(conformance_target: Target, name: str) -> None:
         sim.run_steps(50, progress=False)
         for array, value in sim.state().arrays.items():
             assert (value == onward.arrays[array]).all(), array
+
+
+@pytest.mark.parametrize("name", ["lif_exponential", "everything_in_one_loop", "user_rule"])
+def test_items_of_a_batch(conformance_target: Target, name: str) -> None:
+    """Every item of a batch is the run that it would have been alone."""
+    target, scenario = conformance_target, SCENARIOS[name]
+    lacks = find_backend(target.backend).lacks(**target.options)
+    if "batch" in lacks:
+        pytest.skip(f"declared: {lacks['batch']}")
+    program = lower(scenario.network(False), scenario.dt)
+    options = {**target.options, "batch": 3}
+    recorded = run_program(program, target.backend, options, steps=400)
+    for item in range(3):
+        sources = {name: source.replica(item) for name, source in program.sources.items()}
+        alone = run_program(replace(program, sources=sources), "reference", {}, steps=400)
+        for population, (steps, units) in alone.spikes.items():
+            mine = recorded.spikes[population]
+            chosen = mine[2] == item
+            if ordered(target):
+                assert np.array_equal(mine[0][chosen], steps)
+                assert np.array_equal(mine[1][chosen], units)
+            elif population in program.sources:
+                assert np.array_equal(mine[0][chosen], steps)
