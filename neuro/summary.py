@@ -10,6 +10,7 @@ import numpy as np
 
 from neuro.distributions import Distribution
 from neuro.notebook import table
+from neuro.sources import Source
 
 if TYPE_CHECKING:
     from neuro.network import Network, Population, Projection
@@ -47,7 +48,7 @@ def program_html(program: Program) -> str:
 
 def _population(p: Population) -> Row:
     units = str(p.size) if len(p.shape) == 1 else f"{'x'.join(map(str, p.shape))} = {p.size}"
-    content = p.model.parameters if hasattr(p.model, "constants") else p.model.content()
+    content = p.model.content() if isinstance(p.model, Source) else p.model.parameters
     given = [f"{key}={_value(value)}" for key, value in content.items()]
     given += [f"{port}: {synapse}" for port, synapse in getattr(p.model, "synapses", {}).items()]
     return p.name, units, getattr(p.model, "name", type(p.model).__name__), ", ".join(given)

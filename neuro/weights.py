@@ -79,7 +79,7 @@ def values_from(
     """
     c = connectivity
     sparse = hasattr(given, "tocsr")
-    weights = given.tocsr() if sparse else np.asarray(given)
+    weights: Any = given.tocsr() if sparse else np.asarray(given)
     plain = weights.data if sparse else weights
     if plain.dtype.kind not in "fiub" or not np.all(np.isfinite(plain)):
         raise DescriptionError(f"{where}: NaN, infinite or no numbers; all must be finite")

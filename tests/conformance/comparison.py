@@ -131,10 +131,10 @@ def assert_close(found: Outcome, expected: Outcome, tolerance: float) -> None:
         np.testing.assert_allclose(mine, theirs, rtol=tolerance, atol=tolerance * scale)
     if until is None:
         for name, value in found.state.arrays.items():
-            theirs = np.asarray(expected.state.arrays[name])
+            theirs: NDArray[Any] = np.asarray(expected.state.arrays[name])
             if theirs.dtype.kind != "f":
                 continue
             scale = float(np.max(np.abs(theirs), initial=1e-300))
             np.testing.assert_allclose(
-                value, theirs, rtol=tolerance, atol=tolerance * scale, err_msg=name
+                np.asarray(value, float), theirs, rtol=tolerance, atol=tolerance * scale, err_msg=name
             )

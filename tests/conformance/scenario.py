@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +32,13 @@ class Weights:
 
     def sparse(
         self, pre: int, post: int, probability: float, low: float = 0.0, high: float = 1.0
-    ) -> NDArray[np.float64]:
+    ) -> Any:
         """A matrix in which most weights are missing, as a scipy.sparse array."""
         import scipy.sparse
 
         mask = self._generator.random((pre, post)) < probability
         weights = np.where(mask, self(pre, post, low=low, high=high), 0.0)
-        made: NDArray[np.float64] = scipy.sparse.csr_array(weights)
-        return made
+        return scipy.sparse.csr_array(weights)
 
 
 Builder = Callable[[Weights], nr.Network]
@@ -74,10 +74,14 @@ class Scenario:
         net = self.build(Weights(exact))
         recorded = {r.owner for r in net.recorders if r.variable == "spikes"}
         for name, population in net.populations.items():
-            spikes = population.is_source or population.model.threshold_condition is not None
-            if spikes and name not in recorded:
+            if _spikes(population) and name not in recorded:
                 net.record(name, "spikes")
         return net
+
+
+def _spikes(population: nr.Population) -> bool:
+    model = population.model
+    return not isinstance(model, nr.NeuronModel) or model.threshold_condition is not None
 
 
 #: All scenarios by name, in order of declaration.

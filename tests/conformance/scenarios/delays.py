@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import neuro as nr
 from neuro.conformance.scenario import Weights, scenario
 
 
-def loop(w: Weights, **options: object) -> nr.Network:
+def loop(w: Weights, **options: Any) -> nr.Network:
     """Twenty neurons in a sparse loop, kept going by Poisson spikes."""
     net = nr.Network("loop", seed=2)
     source = net.population("in", nr.Poisson(80.0), 20)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import neuro as nr
 from neuro.conformance.scenario import Weights, scenario
 
 
-def balanced(w: Weights, **options: object) -> nr.Network:
+def balanced(w: Weights, **options: Any) -> nr.Network:
     """Excitatory and inhibitory neurons with sparse loops."""
     net = nr.Network("balanced", seed=31)
     source = net.population("in", nr.Poisson(30.0), 40)
