@@ -125,16 +125,16 @@ def assert_equal(found: Outcome, expected: Outcome, start: int = 0) -> None:
 def assert_close(found: Outcome, expected: Outcome, tolerance: float) -> None:
     """Equal but for the order of additions: traces agree before the first differing spike."""
     until = first_difference(found, expected)
-    for (owner, variable), trace in expected.traces.items():
-        theirs, mine = trace[:until], found.traces[owner, variable][:until]
+
+    def compare(mine: Any, theirs: Any, name: str) -> None:
         scale = float(np.max(np.abs(theirs), initial=1e-300))
-        np.testing.assert_allclose(mine, theirs, rtol=tolerance, atol=tolerance * scale)
+        np.testing.assert_allclose(
+            mine, theirs, rtol=tolerance, atol=tolerance * scale, err_msg=name
+        )
+
+    for (owner, variable), trace in expected.traces.items():
+        compare(found.traces[owner, variable][:until], trace[:until], f"{owner}.{variable}")
     if until is None:
         for name, value in found.state.arrays.items():
-            theirs: NDArray[Any] = np.asarray(expected.state.arrays[name])
-            if theirs.dtype.kind != "f":
-                continue
-            scale = float(np.max(np.abs(theirs), initial=1e-300))
-            np.testing.assert_allclose(
-                np.asarray(value, float), theirs, rtol=tolerance, atol=tolerance * scale, err_msg=name
-            )
+            if value.dtype.kind == "f":
+                compare(value, expected.state.arrays[name], name)
