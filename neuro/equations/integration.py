@@ -20,6 +20,7 @@ Euler
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from scipy.linalg import expm
 from sympy.core.function import AppliedUndef
 
-from neuro.equations.evaluation import evaluate
+from neuro.equations.evaluation import evaluate, fold
 from neuro.equations.expression import (
     FUNCTIONS,
     Binary,
@@ -41,6 +42,8 @@ from neuro.equations.expression import (
     Unary,
     children,
     names,
+    negate,
+    with_children,
 )
 from neuro.equations.functions import exp
 from neuro.equations.methods import METHODS
@@ -263,45 +266,116 @@ def _per_variable(
             used.setdefault("Euler", []).append(d.name)
             continue
         slope, rest = parts
-        if {s.name for s in slope.free_symbols} <= set(constants):
-            a = np.asarray(_number(slope, constants), dtype=np.float64)
+        if set(names(slope)) <= set(constants):
+            a = np.asarray(evaluate(slope, constants), dtype=np.float64)
             coefficients[f"P_{d.name}"] = _tidy(np.asarray(exp(a * dt)))
             coefficients[f"Q_{d.name}"] = _tidy(
                 np.where(a == 0, dt, np.expm1(a * dt) / np.where(a == 0, 1.0, a))
             )
-            terms: list[Expr] = [Binary("*", Name(d.name), Name(f"P_{d.name}"))]
-            if rest != 0:
-                terms.append(Binary("*", _from_sympy(rest), Name(f"Q_{d.name}")))
-            new.append(Statement(d.name, _sum(terms)))
+            kept = Binary("*", Name(d.name), Name(f"P_{d.name}"))
+            new.append(Statement(d.name, _plus(kept, _times(rest, Name(f"Q_{d.name}")))))
         else:
             rate = Name(f"_a_{d.name}")
-            new.append(Statement(rate.id, _from_sympy(slope)))
-            terms = [Binary("*", rate, Name(d.name))]
-            if rest != 0:
-                terms.append(_from_sympy(rest))
+            new.append(Statement(rate.id, slope))
+            f = _plus(Binary("*", rate, Name(d.name)), rest)
             # Not e^(a dt) - 1 divided by a: that is 0 or noise where a is small.
             reach = Binary("*", Const(dt), Call("exprel", (Binary("*", rate, Const(dt)),)))
-            change = Binary("*", _sum(terms), reach)
-            new.append(Statement(d.name, Binary("+", Name(d.name), change)))
+            new.append(Statement(d.name, Binary("+", Name(d.name), Binary("*", f, reach))))
         used.setdefault("exponential Euler", []).append(d.name)
     text = "; ".join(f"{m} ({', '.join(v)})" if len(used) > 1 else m for m, v in used.items())
-    return Integration(text, tuple(new), coefficients)
+    return Integration(text, tuple(_shared(new)), coefficients)
 
 
-def _affine(d: Derivative) -> tuple[sympy.Expr, sympy.Expr] | None:
+def _shared(statements: list[Statement]) -> list[Statement]:
+    """Parts with functions that occur several times, computed once: a gate has each rate twice.
+
+    The statements must all read the variables as they were at the start of the step.
+    """
+    counts = Counter(part for s in statements for part in _parts_with_calls(s.expression))
+    found: dict[Expr, Name] = {}
+    made: list[Statement] = []
+
+    def rewrite(expr: Expr, outside: int) -> Expr:
+        if expr in found:
+            return found[expr]
+        if isinstance(expr, Const | Name):
+            return expr
+        inside = max(outside, counts[expr])
+        whole = with_children(expr, tuple(rewrite(c, inside) for c in children(expr)))
+        if counts[expr] <= outside:  # once, or only within a part that is shared itself
+            return whole
+        found[expr] = Name(f"_s_{len(found)}")
+        made.append(Statement(found[expr].id, whole))
+        return found[expr]
+
+    rewritten = [Statement(s.target, rewrite(s.expression, 1)) for s in statements]
+    return [*made, *rewritten]
+
+
+def _parts_with_calls(expr: Expr) -> list[Expr]:
+    """All parts of an expression that contain a function and no local of the step."""
+    below = [part for child in children(expr) for part in _parts_with_calls(child)]
+    local = any(name.startswith("_") for name in names(expr))
+    return [*below, expr] if (below or isinstance(expr, Call)) and not local else below
+
+
+def _affine(d: Derivative) -> tuple[Expr, Expr] | None:
     """``(a, b)`` of ``dx/dt = a x + b`` with a, b free of x and a not zero; else None."""
-    try:
-        f = _to_sympy(d.expression)
-    except _NotSymbolicError:
+    parts = _split(d.expression, d.name)
+    if parts is None or fold(parts[0]) == _ZERO:
         return None
-    x = sympy.Symbol(d.name)
-    slope = sympy.simplify(sympy.diff(f, x))
-    if slope == 0 or slope.has(x):
-        return None
-    rest = sympy.simplify(f.subs(x, 0))
-    if rest.has(sympy.zoo, sympy.nan):
-        return None
-    return slope, rest
+    return parts
+
+
+_ZERO, _ONE = Const(0.0), Const(1.0)
+
+
+def _split(expr: Expr, x: str) -> tuple[Expr, Expr] | None:
+    """``(a, b)`` where the expression is ``a x + b``, terms in their order; None if it is not."""
+    if x not in names(expr):
+        return _ZERO, expr
+    match expr:
+        case Name():
+            return _ONE, _ZERO
+        case Unary(op="-", operand=operand) if inner := _split(operand, x):
+            return _minus(inner[0]), _minus(inner[1])
+        case Binary(op="+" | "-" as op, left=left, right=right):
+            first, second = _split(left, x), _split(right, x)
+            if first is None or second is None:
+                return None
+            if op == "-":
+                second = _minus(second[0]), _minus(second[1])
+            return _plus(first[0], second[0]), _plus(first[1], second[1])
+        case Binary(op="*", left=left, right=right) if x not in names(left):
+            inner = _split(right, x)
+            return inner and (_times(left, inner[0]), _times(left, inner[1]))
+        case Binary(op="*" | "/" as op, left=left, right=right) if x not in names(right):
+            inner = _split(left, x)
+            return inner and (_times(inner[0], right, op), _times(inner[1], right, op))
+    return None
+
+
+def _plus(a: Expr, b: Expr) -> Expr:
+    if _ZERO in (a, b):
+        return b if a == _ZERO else a
+    if isinstance(b, Unary) and b.op == "-":
+        return Binary("-", a, b.operand)
+    return Binary("+", a, b)
+
+
+def _minus(a: Expr) -> Expr:
+    if a == _ZERO:
+        return a
+    return a.operand if isinstance(a, Unary) and a.op == "-" else negate(a)
+
+
+def _times(a: Expr, b: Expr, op: str = "*") -> Expr:
+    """``a * b`` or ``a / b``."""
+    if a == _ZERO or (op == "*" and b == _ZERO):
+        return _ZERO
+    if op == "*" and Const(-1.0) in (a, b):
+        return _minus(fold(b if a == Const(-1.0) else a))
+    return fold(Binary(op, a, b))
 
 
 # --- helpers -----------------------------------------------------------------------------------
