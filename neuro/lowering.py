@@ -24,7 +24,7 @@ from neuro.equations.expression import Binary, Call, Const, Expr, Name, names, s
 from neuro.equations.integration import integrate
 from neuro.equations.statements import Derivative, Statement
 from neuro.errors import CompileError
-from neuro.network import Network, Population, Projection
+from neuro.network import Network, Population, Projection, factor_side
 from neuro.neurons import NeuronModel
 from neuro.plasticity.short_term import EFFICACY, ShortTermPlasticity
 from neuro.program import (
@@ -185,7 +185,7 @@ class _Lowering:
         if isinstance(given, Distribution):
             generator = stream(self.network.seed, f"delays of {projection.name}")
             drawn = given.draw(generator, synapses.count)
-            return np.maximum(1, np.rint(drawn / self.dt)).astype(np.int32)
+            return np.asarray(np.maximum(1, np.rint(drawn / self.dt)), np.int32)
         assert isinstance(given, np.ndarray)
         seconds = given[synapses.rows, synapses.targets]
         steps = np.rint(seconds / self.dt)
@@ -347,6 +347,7 @@ class _RuleNames:
     def __init__(self, lowering: _Lowering, projection: Projection, arrival: Arrive) -> None:
         self._lowering, self._projection, self._arrival = lowering, projection, arrival
         self._resolved: dict[str, Expr] = {"w": Name(arrival.weights)}
+        self._truths: set[str] = set()
 
     def constants(self, parameters: Mapping[str, float]) -> None:
         self._resolved |= {key: Const(value) for key, value in parameters.items()}
@@ -361,8 +362,7 @@ class _RuleNames:
         pre, post = self._projection.pre, self._projection.post
         for key, (population, variable) in factors.items():
             size = self._lowering.network.populations[population].size
-            side = "shared" if size == 1 else "post" if size == post.size else "pre"
-            assert size in (1, pre.size, post.size)
+            side = factor_side(size, pre.size, post.size)
             self._resolved[key] = Name(f"{population}.{variable}@{side}")
 
     def _suffix(self, side: str) -> str:
@@ -394,6 +394,7 @@ class _RuleNames:
         name = f"{self._projection.name}.{side}_spike"
         self._lowering.array(name, domain, False, "bool")
         self._resolved[f"{side}_spike"] = Name(f"{name}{suffix}")
+        self._truths.add(f"{name}{suffix}")
         return name
 
     def decay(
@@ -413,20 +414,20 @@ class _RuleNames:
                 return known[name]
             return self._resolved.get(name, Name(f"{name}{suffix}"))
 
-        return _renamed(step.statements, rename)
+        return _renamed(step.statements, rename, self._truths)
 
     def assigns(self, statements: tuple[Statement, ...]) -> tuple[Assign, ...]:
-        return _renamed(statements, self._resolved.__getitem__)
+        return _renamed(statements, self._resolved.__getitem__, self._truths)
 
 
 def _renamed(
-    statements: tuple[Statement, ...], rename: Callable[[str], Expr]
+    statements: tuple[Statement, ...], rename: Callable[[str], Expr], truths: set[str]
 ) -> tuple[Assign, ...]:
     made = []
     for s in statements:
         target = rename(s.target)
         assert isinstance(target, Name)
-        made.append(Assign(target.id, fold(substitute(s.expression, rename))))
+        made.append(Assign(target.id, fold(substitute(s.expression, rename), truths)))
     return tuple(made)
 
 
@@ -446,7 +447,12 @@ class _Neurons:
             for key, value in model.constants.items()
         }
         for d in model.derivatives:
-            initial = self.number(f"initial {d.name}", model.initial.get(d.name, 0.0), False)
+            given = model.initial.get(d.name, 0.0)
+            initial = (
+                self.constants[given]
+                if isinstance(given, str)
+                else self.number(f"initial {d.name}", given, False)
+            )
             lowering.array(f"{name}.{d.name}", name, initial, unit=d.unit)
         self.ports = {port: self.port(port) for port in model.ports}
         self.refractory = self.refractory_steps()

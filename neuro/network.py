@@ -15,6 +15,7 @@ from neuro.distributions import Distribution
 from neuro.equations.statements import check_name
 from neuro.errors import DescriptionError
 from neuro.neurons import NeuronModel
+from neuro.neurons.model import read_number
 from neuro.plasticity import PlasticityRule, ShortTermPlasticity
 from neuro.sources import Source, check_shape
 from neuro.summary import network_html, network_text
@@ -164,7 +165,7 @@ class Network:
             model.check(made.size, where)
         else:
             for key, value in {**model.constants, **model.initial}.items():
-                if not isinstance(value, Distribution):
+                if isinstance(value, np.ndarray):
                     check_shape(value, made.size, f"{key} of {where}")
         if positions is not None:
             made.positions = self._positions(positions, made.size, where)
@@ -378,7 +379,7 @@ class Network:
     def _new_name(self, name: Any, where: str) -> None:
         if not isinstance(name, str):
             raise DescriptionError(f"{where}: a name must be text, not {type(name).__name__}")
-        check_name(name, where)
+        check_name(name, where, in_text=False)
         if name in self.populations or name in self.projections:
             kind = "population" if name in self.populations else "projection"
             raise DescriptionError(
@@ -446,10 +447,7 @@ class Network:
         delay: Any, connector: Connector, source: Population, target: Population, where: str
     ) -> Delay:
         of = f"delay of {where}"
-        if isinstance(delay, Distribution):
-            seconds: Delay = delay
-        else:
-            seconds = Parameter("second").read(delay, of)
+        seconds: Delay = read_number(delay, "second", of)
         if isinstance(seconds, float):
             if seconds <= 0:
                 raise DescriptionError(
@@ -513,15 +511,21 @@ class Network:
                 f" {', '.join(rule.factors) or 'none'}, but factors= names"
                 f" {', '.join(factors) or 'none'}; name exactly these"
             )
+        sides: dict[str, set[str]] = {"pre": set(), "post": set(), "shared": set()}
         for key, (name, _) in factors.items():
             size = self.populations[name].size
-            if size not in (1, source.size, target.size):
+            if (of := factor_side(size, source.size, target.size)) is None:
                 raise DescriptionError(
                     f"factor {key!r} of {where}: population {name!r} has {size} units; expected 1,"
                     f" {target.size} as the post or {source.size} as the pre population"
                 )
-        sides: dict[str, set[str]] = {"pre": set(), "post": set()}
+            sides[of].add(key)
         for side, population in (("pre", source), ("post", target)):
             if isinstance(population.model, NeuronModel):
-                sides[side] = {f"{v}_{side}" for v in population.model.variables}
-        rule.check_names(sides["pre"], sides["post"], where)
+                sides[side] |= {f"{v}_{side}" for v in population.model.variables}
+        rule.check_names(sides["pre"], sides["post"], sides["shared"], where)
+
+
+def factor_side(size: int, pre: int, post: int) -> str | None:
+    """Which units a third factor with one value per unit belongs to; None: it fits none."""
+    return {pre: "pre", post: "post", 1: "shared"}.get(size)

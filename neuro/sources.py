@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from copy import copy
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuro.connectivity import IntArray
 from neuro.description import Described, Parameter, Value, whole_steps
-from neuro.equations.evaluation import evaluate
+from neuro.equations.evaluation import evaluate, fold
 from neuro.equations.expression import Expr, names, parse_expression
 from neuro.equations.statements import check_name
 from neuro.errors import CompileError, DescriptionError
@@ -208,7 +208,7 @@ class _Intervals(Bernoulli):
     def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
         index = np.arange(first, first + BLOCK) // self._steps
         active = np.ones(BLOCK, bool) if self._repeat else index < len(self._p)
-        return self._p[index % len(self._p)] * active[:, None]
+        return np.asarray(self._p[index % len(self._p)] * active[:, None])
 
 
 class _Expression(Bernoulli):
@@ -222,20 +222,31 @@ class _Expression(Bernoulli):
         dt: float,
     ) -> None:
         super().__init__(seed, name, size)
-        self._rate, self._known, self._dt = rate, known, dt
+        self._rate, self._known, self._dt = fold(rate), known, dt
 
     def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
-        t = np.arange(first, first + BLOCK)[:, None] * self._dt
+        return self._per_step(first, first + BLOCK)
+
+    def events(self, start: int, stop: int) -> tuple[IntArray, IntArray]:
+        """Spikes; only rates of the steps asked for are checked, not those of the whole block."""
+        for low in range(start, stop, BLOCK):
+            p = self._per_step(low, min(low + BLOCK, stop))
+            wrong = ~((p >= 0) & (p <= 1))  # also of NaN
+            if np.any(wrong):
+                step, unit = np.argwhere(wrong)[0]
+                raise CompileError(
+                    f"{self.name}: the rate expression gives {p[step, unit] / self._dt:g} Hz at t ="
+                    f" {(low + step) * self._dt:g} s; it must lie between 0 and 1/dt ="
+                    f" {1 / self._dt:g} Hz"
+                )
+        return super().events(start, stop)
+
+    def _per_step(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Expected spikes, shape (steps, 1) or (steps, size)."""
+        t = np.arange(start, stop)[:, None] * self._dt
         rate = np.asarray(evaluate(self._rate, {**self._known, "t": t}), dtype=np.float64)
-        p = rate * self._dt
-        if not np.all((p >= 0) & (p <= 1)):  # also refuses NaN
-            bad = p[~((p >= 0) & (p <= 1))][0]
-            raise CompileError(
-                f"{self.name}: the rate expression gives {bad / self._dt:g} Hz between t ="
-                f" {t[0, 0]:g} and {t[-1, 0]:g} s; it must lie between 0 and 1/dt ="
-                f" {1 / self._dt:g} Hz"
-            )
-        return p
+        p = np.broadcast_to(rate, np.broadcast_shapes(t.shape, rate.shape)) * self._dt
+        return np.asarray(p)
 
 
 class _Fixed(Bernoulli):
@@ -474,7 +485,7 @@ class PerItem(Source):
 
     Parameters
     ----------
-    sources : sequence of Source
+    sources : iterable of Source
         Source b drives item b. A run without batch sees the first.
 
     Examples
@@ -483,10 +494,20 @@ class PerItem(Source):
     >>> sim = nr.compile(net, backend="torch", batch=len(images))
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        if not len(sources) or not all(isinstance(s, Source) for s in sources):
-            raise DescriptionError("PerItem takes a sequence of at least one source")
+    def __init__(self, sources: Iterable[Source]) -> None:
+        if isinstance(sources, Source) or not isinstance(sources, Iterable):
+            raise DescriptionError(
+                f"sources of PerItem are {sources!r}; expected a sequence of sources"
+            )
         self.sources = tuple(sources)
+        if not self.sources:
+            raise DescriptionError("sources of PerItem are empty; give at least one source")
+        for i, source in enumerate(self.sources):
+            if not isinstance(source, Source):
+                raise DescriptionError(
+                    f"sources of PerItem: item {i} is {source!r}, not a source such as"
+                    " Poisson(rate=…)"
+                )
 
     def check(self, size: int, where: str) -> None:
         """Refuse when one of the sources does not fit."""

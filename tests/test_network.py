@@ -209,7 +209,7 @@ def test_equality_by_content():
     other = build()
     other.record(other.populations["b"])
     assert build() != other
-    assert "a -> b" in str(build())
+    assert "a_b  a  b" in str(build())
 
 
 def test_the_description_owns_its_data():

@@ -53,8 +53,7 @@ class _FixedDegree(Connector):
         self.autapses, self.multapses = autapses, multapses
 
     def check(self, pre: Population, post: Population, where: str) -> None:
-        others = pre.size if self.side == "in" else post.size
-        available = others if self.autapses else others - 1
+        available = self._available(0, self._sides(pre, post)[1])
         if (not self.multapses and self.degree > available) or (self.degree and not available):
             raise DescriptionError(
                 f"{where}: {self.side}-degree {self.degree} needs as many partners, there are"
@@ -64,9 +63,7 @@ class _FixedDegree(Connector):
     def build(
         self, generator: np.random.Generator, pre: Population, post: Population
     ) -> tuple[Connectivity, NDArray[np.float64]]:
-        units, others = (
-            (post.size, pre.size) if self.side == "in" else (pre.size, post.size)
-        )
+        units, others = self._sides(pre, post)
         partners = [self._partners(generator, unit, others) for unit in range(units)]
         if self.side == "in":
             sources = np.concatenate(partners)
@@ -78,9 +75,17 @@ class _FixedDegree(Connector):
             synapses = sparse_from_rows(partners, post.size)
         return synapses, draw(self.weight, generator, synapses.count)
 
+    def _sides(self, pre: Population, post: Population) -> tuple[int, int]:
+        """Number of units that have the degree, and of those they choose from."""
+        return (post.size, pre.size) if self.side == "in" else (pre.size, post.size)
+
+    def _available(self, unit: int, others: int) -> int:
+        """Partners to choose from; beyond the end of a smaller population none is its own."""
+        return others if self.autapses or unit >= others else others - 1
+
     def _partners(self, generator: np.random.Generator, unit: int, others: int) -> IntArray:
         """Ascending partners of one unit; without autapses its own index is stepped over."""
-        available = others if self.autapses else others - 1
+        available = self._available(unit, others)
         if self.multapses:
             chosen = generator.integers(0, available, self.degree)
         else:

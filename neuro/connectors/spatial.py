@@ -12,7 +12,7 @@ from neuro.connectors.base import Connector
 from neuro.connectors.random import sparse_from_rows
 from neuro.connectors.weights import Weight, as_weight, draw
 from neuro.description import Parameter, Value
-from neuro.equations.evaluation import evaluate
+from neuro.equations.evaluation import evaluate, fold
 from neuro.equations.expression import Expr, names, parse_expression
 from neuro.equations.statements import check_name
 from neuro.errors import DescriptionError
@@ -60,7 +60,7 @@ class _DistanceDependent(Connector):
     def build(
         self, generator: np.random.Generator, pre: Population, post: Population
     ) -> tuple[Connectivity, NDArray[np.float64]]:
-        probability = parse_expression(self.probability)
+        probability = fold(parse_expression(self.probability))
         here, there = positions(pre), positions(post)
         rows, distances = [], []
         for unit, place in enumerate(here):
@@ -78,7 +78,7 @@ class _DistanceDependent(Connector):
             distances.append(d[chosen])
         synapses = sparse_from_rows(rows, post.size)
         if isinstance(self.weight, str):
-            weights = self._values(parse_expression(self.weight), np.concatenate(distances))
+            weights = self._values(fold(parse_expression(self.weight)), np.concatenate(distances))
             if not np.all(np.isfinite(weights)):
                 raise DescriptionError("distance_dependent: a weight is NaN or infinite")
             return synapses, weights
@@ -89,7 +89,8 @@ class _DistanceDependent(Connector):
     ) -> NDArray[np.float64]:
         apart = np.abs(others - place)
         if self.extent is not None:
-            apart = np.minimum(apart, np.abs(np.asarray(self.extent) - apart))
+            apart = apart % np.asarray(self.extent)
+            apart = np.minimum(apart, np.asarray(self.extent) - apart)
         return np.asarray(np.sqrt(np.sum(apart * apart, axis=1)))
 
     def _values(self, expression: Expr, d: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -137,6 +138,8 @@ def distance_dependent(
         if isinstance(number, np.ndarray):
             raise DescriptionError(f"{key} of {name} is an array; expected one number")
         known[check_name(key, f"parameter of {name}")] = number
+    if "d" in known:
+        raise DescriptionError(f"parameter 'd' of {name}: d is the distance; rename it")
 
     def expression(given: Any, what: str) -> str:
         text = given if isinstance(given, str) else repr(float(given))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from neuro.equations.expression import (
     Name,
     Unary,
     children,
+    is_condition,
     with_children,
 )
 from neuro.equations.functions import clip, cos, exp, exprel, log, power, sin, tanh
@@ -107,30 +108,56 @@ def literal(expr: Const, dtype: np.dtype[np.floating]) -> Any:
     return expr.value if isinstance(expr.value, bool) else dtype.type(expr.value)
 
 
-def fold(expr: Expr) -> Expr:
+def fold(expr: Expr, truths: Container[str] = ()) -> Expr:
     """The expression with every operation on literals alone done once, in double precision.
 
     ``0.1 * 0.2 * v`` then has one constant, and float32 programs round it once. Operations that
-    leave a number as it is (``x + 0``, ``1 * x``) are dropped.
+    leave a number as it is (``x + 0``, ``1 * x``) are dropped. Truth values count 1 and 0 in
+    arithmetic: where they stand alone there (``(v > 1) + (v > 2)``), NumPy would take ``or``.
+
+    Parameters
+    ----------
+    expr : Expr
+    truths : container of str
+        Names that hold truth values.
     """
     if not isinstance(expr, Unary | Binary | Call):
         return expr
-    parts = tuple(fold(child) for child in children(expr))
+    parts = _numbers(expr, tuple(fold(child, truths) for child in children(expr)), truths)
     folded = with_children(expr, parts)
     if not all(isinstance(part, Const) for part in parts):
-        return _without_neutral(folded)
+        return _without_neutral(folded, truths)
     value = np.asarray(evaluate(folded, {}))
     return Const(bool(value) if value.dtype.kind == "b" else float(value))
 
 
-def _without_neutral(expr: Expr) -> Expr:
+def _is_truth(expr: Expr, truths: Container[str]) -> bool:
+    return expr.id in truths if isinstance(expr, Name) else is_condition(expr)
+
+
+def _numbers(
+    expr: Unary | Binary | Call, parts: tuple[Expr, ...], truths: Container[str]
+) -> tuple[Expr, ...]:
+    """The operands, as numbers where an operation on numbers has nothing but truth values."""
+    if is_condition(expr):
+        return parts
+    first = 1 if isinstance(expr, Call) and expr.function == "where" else 0
+    if not all(_is_truth(part, truths) for part in parts[first:]):
+        return parts
+    made = (fold(Call("where", (part, Const(1.0), Const(0.0)))) for part in parts[first:])
+    return (*parts[:first], *made)
+
+
+def _without_neutral(expr: Expr, truths: Container[str]) -> Expr:
     match expr:
         case Binary(op="+" | "-", left=kept, right=Const(value=0.0)):
-            return kept
+            found = kept
         case Binary(op="+", left=Const(value=0.0), right=kept):
-            return kept
+            found = kept
         case Binary(op="*" | "/", left=kept, right=Const(value=1.0)):
-            return kept
+            found = kept
         case Binary(op="*", left=Const(value=1.0), right=kept):
-            return kept
-    return expr
+            found = kept
+        case _:
+            return expr
+    return expr if _is_truth(found, truths) else found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from keyword import iskeyword
 
 from neuro.equations.expression import FUNCTIONS, Binary, Expr, Name, parse_expression
 from neuro.errors import EquationError
@@ -40,13 +41,17 @@ def _lines(text: str) -> list[str]:
     return [part.strip() for line in without_comments for part in line.split(";") if part.strip()]
 
 
-def check_name(name: str, where: str) -> str:
-    """Refuse names that are not plain identifiers or that the language uses itself."""
+def check_name(name: str, where: str, *, in_text: bool = True) -> str:
+    """Refuse names that are not plain identifiers or that the language uses itself.
+
+    Names that stand in no expression (``in_text=False``) may be keywords of Python, such as
+    ``in``: only texts go through its parser.
+    """
     if not _IDENTIFIER.match(name):
         raise EquationError(
             f"{where}: {name!r} is not a name (a letter, then letters, digits and underscores)"
         )
-    if name in RESERVED:
+    if name in RESERVED or (in_text and iskeyword(name)):
         raise EquationError(f"{where}: {name!r} is reserved by the equation language; rename it")
     return name
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from neuro.distributions import Distribution
 from neuro.errors import DescriptionError
 from neuro.neurons.integrate_and_fire import Synapses, membrane_synapses
@@ -86,7 +88,7 @@ class AdEx(NeuronModel):
             reset="v = v_reset; w += increment",
             refractory="t_ref",
             held=("v",),
-            initial={"v": E_L if v_init is None else v_init},
+            initial={"v": "E_L" if v_init is None else v_init},
             positive=("C", "g_L", "delta_T", "tau_w"),
             name="AdEx",
         )
@@ -100,8 +102,9 @@ class Izhikevich(NeuronModel):
         \dot u &= a (b v - u), \qquad
         v \ge 30: v \leftarrow c,\; u \leftarrow u + d
 
-    in millivolts and milliseconds, by the Euler method. Here everything is in SI units: v in
-    volts, u and I in volts per second. Source: Izhikevich 2003, IEEE Trans. Neural Networks
+    in millivolts and milliseconds; here in SI units: v in volts, u and I in volts per second. v by
+    the Euler method, u by exponential Euler, both over the whole step (the paper's program takes
+    two half steps for v). Source: Izhikevich 2003, IEEE Trans. Neural Networks
     14:1569; defaults are its regular-spiking neuron (a = 0.02, b = 0.2, c = -65, d = 8).
 
     Parameters
@@ -154,7 +157,10 @@ class Izhikevich(NeuronModel):
             current="volt/second",
             threshold="v >= v_peak",
             reset="v = c; u += d",
-            initial={"v": start, "u": _product(b, start) if u_init is None else u_init},
+            initial={
+                "v": "c" if v_init is None else v_init,
+                "u": _product(b, start) if u_init is None else u_init,
+            },
             name="Izhikevich",
         )
 
@@ -238,14 +244,20 @@ class HodgkinHuxley(NeuronModel):
             current="ampere",
             threshold="v > v_threshold",
             refractory="t_ref",
-            initial={"v": E_L if v_init is None else v_init},
+            initial={"v": "E_L" if v_init is None else v_init},
             positive=("C",),
             name="HodgkinHuxley",
         )
 
 
 def _product(b: Any, v: Any) -> Any:
-    """B v, where both are plain numbers or arrays; drawn or dimensional values need u_init."""
+    """The starting value ``b v`` of u; drawn values of b or v need u_init."""
     if isinstance(b, Distribution) or isinstance(v, Distribution):
-        raise DescriptionError("Izhikevich: with drawn b or v_init give u_init as well")
-    return to_si(b, "hertz", "b of Izhikevich") * to_si(v, "volt", "v_init of Izhikevich")
+        raise DescriptionError("Izhikevich: with drawn b, c or v_init give u_init as well")
+    one, two = to_si(b, "hertz", "b of Izhikevich"), to_si(v, "volt", "v_init of Izhikevich")
+    if np.ndim(one) and np.ndim(two) and np.shape(one) != np.shape(two):
+        raise DescriptionError(
+            f"b of shape {np.shape(one)} and v_init (or c) of shape {np.shape(two)} of Izhikevich:"
+            " one number, or one for each unit"
+        )
+    return one * two

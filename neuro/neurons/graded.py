@@ -58,7 +58,7 @@ class LeakyIntegrator(NeuronModel):
                 "bias": (bias, "volt"),
             },
             synapses=membrane_synapses(synapses),
-            initial={"v": v_rest if v_init is None else v_init},
+            initial={"v": "v_rest" if v_init is None else v_init},
             positive=("tau_m",),
             name="LeakyIntegrator",
         )
@@ -107,10 +107,10 @@ class SigmaDelta(NeuronModel):
 
     .. math::
         x \leftarrow x + \sum_j w_j\, e_j, \quad y = f(x + b); \qquad
-        |y - s| \ge \theta:\; e = y - s,\; s \leftarrow y
+        |y - s| \ge \theta:\; e = y - s,\; s \leftarrow s + e
 
-    x sums up the changes that others send (sigma); s is what has been sent so far (delta); the
-    difference between s and y never exceeds the threshold. Source: Yoon 2017, *LIF and simplified
+    x sums up the changes that others send (sigma); s is the sum of what has been sent so far
+    (delta), which stays closer to y than the threshold. Source: Yoon 2017, *LIF and simplified
     SRM neurons encode signals into spikes via a form of asynchronous pulse sigma-delta
     modulation*; the unit of Lava's ``SigmaDelta``.
 
@@ -134,7 +134,7 @@ class SigmaDelta(NeuronModel):
             after=f"x += changes; y = {f}",
             threshold="abs(y - sent) >= theta",
             emits="y - sent",
-            reset="sent = y",
+            reset="sent += y - sent",  # as receivers add up: equal to the bit
             positive=("theta",),
             name="SigmaDelta",
         )

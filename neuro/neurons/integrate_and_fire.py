@@ -158,7 +158,7 @@ class LIF(NeuronModel):
             reset=reset_text(reset, "v_threshold", "LIF"),
             refractory="t_ref",
             held=("v",),
-            initial={"v": v_rest if v_init is None else v_init},
+            initial={"v": "v_rest" if v_init is None else v_init},
             positive=("tau_m",),
             name="LIF",
         )
@@ -219,7 +219,7 @@ class AdaptiveLIF(NeuronModel):
             reset=f"{reset_text(reset, 'v_threshold', 'AdaptiveLIF')}; a += increment",
             refractory="t_ref",
             held=("v",),
-            initial={"v": v_rest if v_init is None else v_init},
+            initial={"v": "v_rest" if v_init is None else v_init},
             positive=("tau_m", "tau_a"),
             name="AdaptiveLIF",
         )

@@ -61,7 +61,8 @@ class NeuronModel(Described):
         then add weight times number. Empty: plain spikes, which count 1.
     initial : mapping
         Values before the first step; 0 where not given. As parameters, one for all units, one
-        per unit, or a distribution such as ``Uniform(0, 1)``, drawn when compiled.
+        per unit, or a distribution such as ``Uniform(0, 1)``, drawn when compiled; or the name
+        of a parameter, whose value (also a drawn one) it then is.
     positive : sequence of str
         Parameters that must be above zero.
     integrator : str
@@ -211,14 +212,25 @@ class NeuronModel(Described):
         self._constants[key] = read
         return read
 
-    def _read_initial(self, key: str, value: Any) -> Value | Distribution:
+    def _read_initial(self, key: str, value: Any) -> Value | Distribution | str:
         where = f"initial {key} of {self.name}"
-        for derivative in self._derivatives:
-            if derivative.name == key:
-                return read_number(value, derivative.unit, where)
-        raise DescriptionError(
-            f"{where}: no such variable; {self.name} has {', '.join(self._variables) or 'none'}"
-        )
+        unit = next((d.unit for d in self._derivatives if d.name == key), None)
+        if unit is None:
+            raise DescriptionError(
+                f"{where}: no such variable; {self.name} has {', '.join(self._variables) or 'none'}"
+            )
+        if not isinstance(value, str):
+            return read_number(value, unit, where)
+        if value not in self._constants:
+            raise DescriptionError(
+                f"{where} is {value!r}; expected a number or the name of a parameter, one of"
+                f" {', '.join(self._constants) or 'none'}"
+            )
+        if self._parameter_units[value] != self._variables[key]:
+            raise UnitError(
+                f"{where}: {value} is in {self._parameter_units[value]}, expected {unit}"
+            )
+        return value
 
     def _check(self) -> None:
         name = self.name

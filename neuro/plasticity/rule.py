@@ -191,13 +191,13 @@ class PlasticityRule(Described):
                             f" {side} unit and cannot depend on {min(other)!r}"
                         )
 
-    def check_names(self, pre: Set[str], post: Set[str], where: str) -> None:
+    def check_names(self, pre: Set[str], post: Set[str], shared: Set[str], where: str) -> None:
         """Refuse names that nobody declares, once the two neurons are known.
 
         Parameters
         ----------
-        pre, post : set of str
-            State variables of the neurons, with their suffixes.
+        pre, post, shared : set of str
+            State variables of the neurons, with their suffixes, and third factors, by side.
         where : str
             The projection, for messages.
         """
@@ -206,16 +206,23 @@ class PlasticityRule(Described):
             "pre": self._own("pre") | pre | constants,
             "post": self._own("post") | post | constants,
         }
-        everything = sides["pre"] | sides["post"] | self._own("synapse") | set(self.factors)
-        everything |= set(BUILT_IN)
-        sides["synapse"] = everything - {"pre_spike", "post_spike"}
+        everything = sides["pre"] | sides["post"] | self._own("synapse") | shared | {"w"}
+        known = {side: sides[side] - set(self.factors) for side in sides} | {"synapse": everything}
         for side, derivatives in self._traces.items():
             for d in derivatives:
-                self._known(names(d.expression), sides[side], f"d{d.name}/dt of", where)
+                self._known(names(d.expression), known[side], f"d{d.name}/dt of", where)
         for title, statements in self._statements.items():
+            extra = {"dt"} if title == "step" else set()
             for s in statements:
-                known = everything | ({"dt"} if title == "step" else set())
-                self._known(names(s.expression), known, f"on_{title} of", where)
+                used = set(names(s.expression))
+                self._known(used, everything | set(BUILT_IN) | extra, f"on_{title} of", where)
+                for side in sides:
+                    foreign = used - sides[side] - shared - extra - {f"{side}_spike"}
+                    if s.target in self._own(side) and foreign:
+                        raise EquationError(
+                            f"on_{title} of {self.name} at {where}: the trace {s.target!r} has one"
+                            f" value per {side} unit and cannot depend on {min(foreign)!r}"
+                        )
 
     def _known(self, used: Iterable[str], known: Set[str], what: str, where: str) -> None:
         for name in used:
