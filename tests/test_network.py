@@ -181,7 +181,7 @@ def test_pint_quantities_are_converted_and_checked():
         (lambda: nr.NeuronModel("dv/dt = exp(v) / s : volt", parameters={"s": 1}), "exp of v"),
         (lambda: nr.PlasticityRule(on_pre="u = 1"), "cannot assign to 'u'"),
         (lambda: nr.PlasticityRule(on_pre="x = w", pre_traces="dx/dt = -x : 1"), "one value per"),
-        (lambda: nr.PlasticityRule(w_min=1.0, w_max=0.0), "w_min 1.0 is above"),
+        (lambda: nr.PlasticityRule(w_min=1.0, w_max=0.0), "w_min 1 is above"),
         (lambda: nr.SleepReplay(-0.1, 0.1), "increment"),
         (lambda: nr.SleepReplay(0.1, 0.1, gate="soft"), "gate"),
     ],

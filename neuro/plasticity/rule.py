@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from neuro.description import Described, Parameter
+from neuro.distributions import finite
 from neuro.equations.expression import names
 from neuro.equations.statements import (
     Derivative,
@@ -101,10 +102,12 @@ class PlasticityRule(Described):
             if not isinstance(period, float):
                 raise DescriptionError(f"every of {name} is an array; expected one number")
             self.every = period
-        self.w_min = None if w_min is None else float(w_min)
-        self.w_max = None if w_max is None else float(w_max)
+        self.w_min = None if w_min is None else finite(w_min, f"w_min of {name}")
+        self.w_max = None if w_max is None else finite(w_max, f"w_max of {name}")
         if self.w_min is not None and self.w_max is not None and self.w_min > self.w_max:
-            raise DescriptionError(f"{name}: w_min {w_min} is above w_max {w_max}; swap them")
+            raise DescriptionError(
+                f"{name}: w_min {self.w_min:g} is above w_max {self.w_max:g}; swap them"
+            )
         self._traces = {
             "pre": parse_derivatives(pre_traces, f"pre_traces of {name}"),
             "post": parse_derivatives(post_traces, f"post_traces of {name}"),

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from neuro.description import Described, Parameter
+from neuro.distributions import finite
 from neuro.equations.expression import names
 from neuro.equations.statements import Derivative, Statement, parse_derivatives, parse_statements
-from neuro.errors import EquationError
+from neuro.errors import DescriptionError, EquationError
 from neuro.plasticity.rule import read_initial, read_scalars
 
 #: The name that a rule assigns to: the factor on the weight of an arriving spike.
@@ -114,13 +115,13 @@ class TsodyksMarkram(ShortTermPlasticity):
         name = "TsodyksMarkram"
         for key, value in (("tau_d", tau_d), ("tau_f", tau_f)):
             Parameter("second", 0.0, exclusive=True).read(value, f"{key} of {name}")
-        Parameter("1", 0.0, exclusive=True).read(U, f"U of {name}")
-        if U > 1:
-            raise EquationError(f"U of {name} is {U:g}; it must lie in (0, 1]")
+        first = finite(U, f"U of {name}")
+        if not 0 < first <= 1:
+            raise DescriptionError(f"U of {name} is {first:g}; it must lie in (0, 1]")
         super().__init__(
             "du/dt = -u / tau_f : 1; dx/dt = (1 - x) / tau_d : 1",
             "u += U * (1 - u); efficacy = u * x; x -= efficacy",
-            parameters={"U": U, "tau_d": (tau_d, "second"), "tau_f": (tau_f, "second")},
+            parameters={"U": first, "tau_d": (tau_d, "second"), "tau_f": (tau_f, "second")},
             initial={"x": 1.0},
             name=name,
         )
