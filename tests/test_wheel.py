@@ -77,9 +77,10 @@ def test_wheel_contents(wheel):
         ("backends", "neuro/backends"),
         ("models", "neuro/models"),
         ("benchmarks", "neuro/benchmarks"),
+        ("tests/conformance", "neuro/conformance"),
     ):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".h", ".cpp", ".typed"):
+            if path.suffix in (".py", ".h", ".cpp", ".cu", ".typed"):
                 packed = f"{target}/{path.relative_to(ROOT / folder).as_posix()}"
                 assert packed in names, packed
 

@@ -1,0 +1,61 @@
+"""The arrays made so far, and what the other modules need to make more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.connectivity import Connectivity
+from neuro.description import Value
+from neuro.equations.expression import Const, Expr, Name
+from neuro.network import Network
+from neuro.program import Array
+
+
+class Arrays:
+    """Named arrays and connectivity of a program that is being made.
+
+    Attributes
+    ----------
+    network : Network
+        What is lowered.
+    dt : float, second
+    precision : str
+    arrays, connectivity : dict
+        Made so far, by name.
+    """
+
+    def __init__(self, network: Network, dt: float, precision: str) -> None:
+        self.network, self.dt, self.precision = network, dt, precision
+        self.arrays: dict[str, Array] = {}
+        self.connectivity: dict[str, Connectivity] = {}
+
+    def array(
+        self,
+        name: str,
+        domain: str,
+        initial: NDArray[Any] | float,
+        kind: str = "float",
+        unit: str = "",
+    ) -> str:
+        """Make an array; a scalar initial value is spread over the domain."""
+        dtype: np.dtype[Any] = np.dtype(
+            {"float": self.precision, "int": "int32", "bool": "bool"}[kind]
+        )
+        values = np.asarray(initial, dtype=dtype)
+        if domain in self.network.populations:
+            values = np.broadcast_to(values, (self.network.populations[domain].size,))
+        elif domain in self.connectivity:
+            values = np.broadcast_to(values, self.connectivity[domain].weight_shape)
+        values = values.copy()
+        values.flags.writeable = False
+        self.arrays[name] = Array(name, domain, values, unit=unit)
+        return name
+
+    def constant(self, name: str, domain: str, value: Value) -> Expr:
+        """One number becomes a literal; one per unit becomes an array."""
+        if isinstance(value, float):
+            return Const(value)
+        return Name(self.array(name, domain, value))
