@@ -32,12 +32,13 @@ class State:
         Value of every non-constant array and of every array that was set since compilation.
     recent : dict
         Per population with outgoing projections: (steps, units) of the spikes that may still
-        be on their way, those of steps ``step - longest delay <= k < step``, in order.
+        be on their way, those of steps ``step - longest delay <= k < step``, in order. Of an
+        engine that runs a batch (steps, units, items), sorted by item, then step, then unit.
     """
 
     step: int
     arrays: Mapping[str, NDArray[np.generic]]
-    recent: Mapping[str, tuple[IntArray, IntArray]]
+    recent: Mapping[str, tuple[IntArray, ...]]
 
 
 @dataclass(frozen=True, eq=False)

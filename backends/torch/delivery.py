@@ -86,28 +86,30 @@ class SharedRows(Delivery[SpikeList]):
     """
 
     def __init__(self, matrix: Tensor, ordered: bool) -> None:
-        #: May be set anew, in place.
-        self.matrix = matrix
-        self._ordered = ordered
+        self._matrix, self._ordered = matrix, ordered
+
+    def replace(self, matrix: Tensor) -> None:
+        """Take another matrix of the same shape, in place."""
+        self._matrix.copy_(matrix)
 
     def listed(self, arriving: SpikeList, out: Tensor) -> None:
         """Add the rows of the units that spiked; many of them, in any order, by a product."""
-        busy = BUSY[self.matrix.dtype] * arriving.rows * arriving.size
+        busy = BUSY[self._matrix.dtype] * arriving.rows * arriving.size
         if self._ordered or len(arriving) < busy:
-            add_rows(self.matrix, arriving.unit_index, arriving.bounds, out)
+            add_rows(self._matrix, arriving.unit_index, arriving.bounds, out)
         else:
             self.masked(arriving.mask(), out)
 
     def masked(self, arriving: Tensor, out: Tensor) -> None:
         """A matrix product, or all rows one after the other."""
-        shares = arriving.to(self.matrix.dtype)
+        shares = arriving.to(self._matrix.dtype)
         if not self._ordered:
-            out.copy_((shares @ self.matrix).view(out.shape))
+            out.copy_((shares @ self._matrix).view(out.shape))
             return
         rows, size = arriving.shape
         index = torch.arange(size, device=arriving.device).repeat(rows)
         bounds = torch.arange(rows + 1, device=arriving.device) * size
-        add_rows(self.matrix, index, bounds, out, shares.reshape(-1))
+        add_rows(self._matrix, index, bounds, out, shares.reshape(-1))
 
 
 class ItemRows(Delivery[SpikeList]):
@@ -147,7 +149,7 @@ class ItemRows(Delivery[SpikeList]):
             add_rows(matrix.view(-1, matrix.shape[-1]), arriving.places, arriving.bounds, out)
 
     def _rows(self, name: str, arriving: SpikeList) -> Tensor:
-        """Values of a synaptic array at the synapses of the units that spiked, ``[spikes, post]``."""
+        """Values of a synaptic array for the units that spiked, ``[spikes, post]``."""
         matrix = self._oriented(name)
         if self._memory.per_item(name):
             return matrix[arriving.row_index, arriving.unit_index]

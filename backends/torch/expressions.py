@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from neuro.backends.torch.functions import clip, portable, sign
+from neuro.backends.torch.functions import clip, exact, portable, sign
 from neuro.backends.torch.memory import Memory
 from neuro.equations.expression import (
     COMPARISON,
@@ -64,7 +64,6 @@ _DIRECT: dict[str, Callable[..., Tensor]] = {
     "-": torch.sub,
     "*": torch.mul,
     "/": torch.div,
-    "%": torch.remainder,
     "<": _comparison(torch.lt),
     "<=": _comparison(torch.le),
     ">": _comparison(torch.gt),
@@ -79,7 +78,6 @@ _DIRECT: dict[str, Callable[..., Tensor]] = {
     "floor": torch.floor,
     "max": torch.maximum,
     "min": torch.minimum,
-    "sqrt": torch.sqrt,
     "where": torch.where,
 }
 
@@ -142,7 +140,12 @@ class Expressions:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._functions = portable(memory.device)
+        self._functions: dict[str, Callable[..., Tensor]] = {
+            **portable(memory.device),
+            **exact(memory.device),
+            "clip": clip,
+            "sign": sign,
+        }
         self._local_truths: dict[str, bool] = {}
 
     def assignment(self, assign: Assign) -> Assignment:
@@ -203,8 +206,7 @@ class Expressions:
             operands, truth = [self._as_number(part) for part in parts], op in COMPARISON
         if op in _DIRECT:
             return Function(_chain(_DIRECT[op], operands), truth, _DIRECT[op], tuple(operands))
-        apply = {**self._functions, "clip": clip, "sign": sign}[op]
-        return Function(_chain(apply, operands), truth)
+        return Function(_chain(self._functions[op], operands), truth)
 
     def _as_number(self, function: Function) -> Compute:
         if not function.truth:

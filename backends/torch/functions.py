@@ -1,7 +1,7 @@
 """The functions of the equation language for tensors, with the same bits as everywhere.
 
-Each runs its recipe of :mod:`neuro.equations.elementary`. The functions of torch itself differ in
-the last bit between machines and are not used.
+Most run their recipe of :mod:`neuro.equations.elementary`; what torch itself has differs in the
+last bit between machines, on a CPU with AVX-512 even the square root (of 0.7 % of all numbers).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,6 +61,21 @@ def clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return torch.minimum(torch.maximum(x, low), high)
 
 
+def exact(device: torch.device) -> dict[str, Callable[..., Tensor]]:
+    """Operations that IEEE 754 rounds exactly, but torch on a CPU does not: NumPy does."""
+    if device.type != "cpu":
+        return {"sqrt": torch.sqrt, "%": torch.remainder}
+    return {"sqrt": _by_numpy(np.sqrt), "%": _by_numpy(np.mod)}
+
+
+def _by_numpy(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    def call(*arguments: Tensor) -> Tensor:
+        with np.errstate(all="ignore"):
+            return torch.from_numpy(np.asarray(function(*(a.numpy() for a in arguments))))
+
+    return call
+
+
 def portable(device: torch.device) -> dict[str, Callable[..., Tensor]]:
     """Functions by name, ready for tensors on a device: float32 is rounded once, at the end."""
     return {name: _function(recipe, device) for name, recipe in RECIPES.items()}
@@ -72,9 +88,7 @@ def _function(recipe: Recipe, device: torch.device) -> Callable[..., Tensor]:
         (
             _ELEMENTARY[operation.name],
             tuple(
-                x
-                if isinstance(x, int)
-                else torch.tensor(x, dtype=torch.float64, device=device)
+                x if isinstance(x, int) else torch.tensor(x, dtype=torch.float64, device=device)
                 for x in operation.operands
             ),
         )

@@ -43,9 +43,7 @@ class Learning:
         self._flag(self._pre_flag, arriving)
         self._flag(self._post_flag, spiking)
         if _any(arriving):
-            self._on_pre(
-                lambda: self._units(arriving), lambda: self._synapses.of_pre(arriving)
-            )
+            self._on_pre(lambda: self._units(arriving), lambda: self._synapses.of_pre(arriving))
         if spiking is not None and _any(spiking):
             self._on_post(lambda: self._units(spiking), lambda: self._synapses.of_post(spiking))
         if on_step:
@@ -82,16 +80,12 @@ class _Block:
     """Statements, each for some units (a trace) or for their synapses (a synaptic array)."""
 
     def __init__(self, assigns: tuple[Assign, ...], expressions: Expressions) -> None:
-        self._statements = [
-            (bool(side_of(a.target)), expressions.assignment(a)) for a in assigns
-        ]
+        self._statements = [(bool(side_of(a.target)), expressions.assignment(a)) for a in assigns]
 
     def __bool__(self) -> bool:
         return bool(self._statements)
 
-    def __call__(
-        self, make_units: Callable[[], Scope], make_synapses: Callable[[], Scope]
-    ) -> None:
+    def __call__(self, make_units: Callable[[], Scope], make_synapses: Callable[[], Scope]) -> None:
         scopes: dict[bool, Scope] = {}
         for per_unit, assignment in self._statements:
             if per_unit not in scopes:

@@ -130,7 +130,7 @@ class Projections:
         """Rows made from weights, and again whenever these are set."""
         weights = self._memory.tensors[name]
         rows = SharedRows(make(weights), self._plan.ordered)
-        self._memory.watch(name, lambda: rows.matrix.copy_(make(weights)))
+        self._memory.watch(name, lambda: rows.replace(make(weights)))
         return rows
 
     def step_by_step(self, step: Arrive) -> Callable[[int], None]:
@@ -175,9 +175,7 @@ class AtOnce:
         self.source = step.source
         self._into, self._find, self._deliver, self._memory = step.into, find, deliver, memory
         items, size = memory.tensors[step.into].shape
-        self._buffer = torch.empty(
-            (items, chunk, size), dtype=memory.dtype, device=memory.device
-        )
+        self._buffer = torch.empty((items, chunk, size), dtype=memory.dtype, device=memory.device)
         self._rows = self._buffer.unbind(1)
 
     def prepare(self, feed: Feed, size: int, start: int, count: int) -> None:

@@ -28,9 +28,7 @@ class Trace:
         Steps of a chunk.
     """
 
-    def __init__(
-        self, memory: Memory, record: Record, dtype: np.dtype[Any], chunk: int
-    ) -> None:
+    def __init__(self, memory: Memory, record: Record, dtype: np.dtype[Any], chunk: int) -> None:
         self._memory, self._name, self._dtype = memory, record.array, dtype
         self._units = None
         if record.units is not None:
@@ -59,7 +57,7 @@ class Trace:
         """All rows since the last call, ``[steps, units]`` or ``[items, steps, units]``."""
         empty = np.empty((0, *self._buffer.shape[1:]), self._dtype)
         rows, self._parts = np.concatenate([empty, *self._parts]), []
-        return rows[:, 0] if batch is None else rows.swapaxes(0, 1)
+        return np.asarray(rows[:, 0] if batch is None else rows.swapaxes(0, 1))
 
 
 def width_of(program: Program, record: Record) -> int:

@@ -16,6 +16,7 @@ from neuro.backends.torch.expressions import Assignment, Function
 from neuro.backends.torch.memory import Memory
 from neuro.backends.torch.sparse import Wiring
 from neuro.backends.torch.spikes import Arriving, Chosen, SpikeList, Spikes
+
 #: Share of units with an event from which it is quicker to visit all synapses.
 BUSY = 0.3
 
@@ -48,6 +49,7 @@ class Units(Scope):
     """All units of a population, ``[items, units]``."""
 
     def value(self, array: str, side: str) -> Tensor:
+        """The array itself."""
         return self._memory.tensors[array]
 
     def _store(self, array: str, function: Function) -> None:
@@ -74,6 +76,7 @@ class ListedUnits(Scope):
         self._spikes = spikes
 
     def value(self, array: str, side: str) -> Tensor:
+        """One number for each spike."""
         values, own = self._memory.tensors[array].reshape(-1), self._memory.per_item(array)
         if side == "shared":
             return values[self._spikes.row_index] if own else values
@@ -150,6 +153,7 @@ class _Matrix(Scope):
         self._transposed = transposed
 
     def value(self, array: str, side: str) -> Tensor:
+        """Values along the axes of this scope."""
         values = self._memory.tensors[array]
         if side == "":
             return values.transpose(-1, -2) if self._transposed else values
@@ -180,6 +184,7 @@ class _Lines(Scope):
         self._turned = transposed != (side == "post")
 
     def value(self, array: str, side: str) -> Tensor:
+        """Values along the axes of this scope."""
         values, own = self._memory.tensors[array], self._memory.per_item(array)
         if side == self._side:
             index = self._spikes.places if own else self._spikes.unit_index
@@ -242,6 +247,7 @@ class _List(Scope):
         self._wiring = wiring
 
     def value(self, array: str, side: str) -> Tensor:
+        """Values along the axes of this scope."""
         values = self._memory.tensors[array]
         match side:
             case "pre":
@@ -290,6 +296,7 @@ class _Chosen(Scope):
         return torch.from_numpy(place).to(self._wiring.device)
 
     def value(self, array: str, side: str) -> Tensor:
+        """Values along the axes of this scope."""
         values, own = self._memory.tensors[array].reshape(-1), self._memory.per_item(array)
         if side == "shared" and not own:
             return values
