@@ -191,11 +191,15 @@ class Simulation:
         DescriptionError
             The folder holds the run of another network or from another state.
         """
-        seconds = Parameter("second", minimum=0.0).read(duration, "duration of run")
-        if not isinstance(seconds, float):
-            raise DescriptionError("duration of run is an array; expected one number in seconds")
-        steps = whole_steps(seconds, self._program.dt, "duration of run")
+        steps = self._steps(duration, "duration of run")
         return self.run_steps(steps, progress, to=to, checkpoint_every=checkpoint_every)
+
+    def _steps(self, duration: Any, where: str) -> int:
+        """A duration as a number of steps."""
+        seconds = Parameter("second", minimum=0.0).read(duration, where)
+        if not isinstance(seconds, float):
+            raise DescriptionError(f"{where} is an array; expected one number in seconds")
+        return whole_steps(seconds, self._program.dt, where)
 
     def run_steps(
         self,
@@ -446,6 +450,42 @@ class Simulation:
             )
 
     # --- printing ---
+
+    def to_script(self, path: str | Path | None = None, *, duration: Any = None) -> str:
+        """The program as a readable Brian2 script that runs without neuro, with the same spikes.
+
+        It begins at the first step, with the weights and states that the network was compiled
+        with. Only of simulations that were compiled with ``backend="brian2"``.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Where to write it; larger arrays go to a file beside it, with the ending ``.npz``.
+        duration : float, second, optional
+            What the script simulates; by default as long as has been run, or else one second.
+
+        Returns
+        -------
+        str
+            The script; without ``path`` with all arrays in it.
+
+        Raises
+        ------
+        BackendError
+            Another backend.
+        """
+        self._check_open()
+        write = getattr(self._engine, "to_script", None)
+        if write is None:
+            raise BackendError(
+                "to_script: only Brian2 programs can be written as scripts; compile the network"
+                ' with compile(..., backend="brian2")'
+            )
+        steps = self._step or round(1 / self._program.dt)
+        if duration is not None:
+            steps = self._steps(duration, "duration of to_script")
+        text: str = write(steps, None if path is None else Path(path))
+        return text
 
     def __repr__(self) -> str:
         return f"Simulation({self._program.name!r}, step {self._step})"

@@ -25,14 +25,14 @@ the thresholds, so there it is d.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.backends.brian2.notation import Notation
 from neuro.backends.brian2.printing import Printer
 from neuro.connectivity import Convolution
 from neuro.errors import CompileError
@@ -83,6 +83,7 @@ class Routine:
 
     ``owner`` is the name of the group or ``Synapses`` object. The code runs in the steps k in
     which ``k + 1`` is a multiple of ``every``, counted from the first step of the simulation.
+    It belongs to ``part_of``, a population or projection; ``note`` tells a reader what it does.
     """
 
     owner: str
@@ -91,6 +92,8 @@ class Routine:
     code: str
     spiking: bool = False
     every: int = 1
+    part_of: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class Pathway:
     code: str
     delay: int
     delays: str | None = None
+    note: str = ""
 
     @property
     def lag(self) -> int:
@@ -123,7 +127,11 @@ class Pathway:
 
 @dataclass
 class Synapses:
-    """A ``Synapses`` object; ``projection`` is None where unit k is connected to unit k only."""
+    """A ``Synapses`` object.
+
+    ``projection`` is None where unit k is connected to unit k only; it then belongs to the
+    projection ``part_of``.
+    """
 
     name: str
     projection: str | None
@@ -132,6 +140,7 @@ class Synapses:
     variables: dict[str, Variable] = field(default_factory=dict)
     references: dict[str, Reference] = field(default_factory=dict)
     pathways: list[Pathway] = field(default_factory=list)
+    part_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,6 +165,7 @@ class Blueprint:
     """Everything that is needed to make the Brian2 objects, and to move data in and out."""
 
     program: Program
+    notation: Notation = field(default_factory=Notation)
     groups: dict[str, Group] = field(default_factory=dict)
     synapses: dict[str, Synapses] = field(default_factory=dict)
     routines: list[Routine] = field(default_factory=list)
@@ -190,7 +200,10 @@ class Blueprint:
     def place(self, name: str, owner: Group | Synapses) -> str:
         """Make sure that an array lives in (or, shared, also in) an object; its Brian2 name."""
         array = self.program.arrays[name]
-        variable = self._variable(name)
+        home = owner.population if isinstance(owner, Group) else owner.projection
+        variable = self.notation.variable(
+            array, self._number(name), home or owner.name, owner.name
+        )
         if variable not in owner.variables:
             owner.variables[variable] = Variable(variable, array.kind, array.domain == "")
             self.places.setdefault(name, []).append(Place(owner.name, variable))
@@ -198,15 +211,14 @@ class Blueprint:
 
     def refer(self, name: str, owner: Group | Synapses, index: str) -> str:
         """Make sure that an object sees an array of another group; the name it has there."""
-        group = self.groups[self.program.arrays[name].domain]
-        variable = self.place(name, group)
-        seen = f"{variable}_{index}"
-        owner.references[seen] = Reference(seen, group.name, variable, index)
+        array = self.program.arrays[name]
+        group = self.groups[array.domain]
+        seen = self.notation.reference(array, self._number(name), index, owner.name)
+        owner.references[seen] = Reference(seen, group.name, self.place(name, group), index)
         return seen
 
-    def _variable(self, name: str) -> str:
-        index = list(self.program.arrays).index(name)
-        return f"{clean(self.program.arrays[name].variable)}_a{index}"
+    def _number(self, name: str) -> int:
+        return list(self.program.arrays).index(name)
 
     def values(self, name: str, array: NDArray[np.generic]) -> NDArray[np.generic]:
         """Values of an array as Brian2 has them: flat; of a kernel, one for each synapse."""
@@ -238,7 +250,7 @@ class Blueprint:
                 f" code of population {group.population!r}"
             )
 
-        return Printer(rename, self.kind, self.program.precision)
+        return self._printer(group, rename)
 
     def synaptic_printer(self, synapses: Synapses, sides: Mapping[str, str]) -> Printer:
         """Printer for code per synapse; ``sides`` maps program sides to Brian2's sides."""
@@ -261,7 +273,10 @@ class Blueprint:
                 f" code of the synapses of {synapses.projection!r}"
             )
 
-        return Printer(rename, self.kind, self.program.precision)
+        return self._printer(synapses, rename)
+
+    def _printer(self, owner: Group | Synapses, rename: Callable[[str], str]) -> Printer:
+        return self.notation.printer(owner.name, rename, self.kind, self.program.precision)
 
     def _shared(self, name: str, owner: Group | Synapses) -> str:
         array = name.partition("@")[0]
@@ -269,8 +284,3 @@ class Blueprint:
         if self.program.sizes.get(domain) != 1:
             raise CompileError(f"brian2: {name!r} is no array of a population of size 1")
         return self.refer(array, owner, "shared")
-
-
-def clean(name: str) -> str:
-    """A name that C++ accepts; uniqueness comes from the index that stands beside it."""
-    return re.sub(r"\W", "_", name, flags=re.ASCII)

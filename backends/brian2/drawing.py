@@ -11,25 +11,25 @@ from neuro.backends.brian2.blueprint import (
     Routine,
     Synapses,
     Trace,
-    clean,
 )
+from neuro.backends.brian2.notation import Notation
 from neuro.backends.brian2.rules import add_rule, sides_of
-from neuro.equations.expression import Binary, Expr, Name, names
+from neuro.equations.expression import Binary, Const, Expr, Name, names
 from neuro.errors import CompileError
 from neuro.program import Arrive, Assign, Plasticity, Program, Reset, Threshold, Update
 
 
-def draw(program: Program) -> Blueprint:
-    """The blueprint of a program.
+def draw(program: Program, notation: Notation | None = None) -> Blueprint:
+    """The blueprint of a program, in the notation of the targets if none is given.
 
     Raises
     ------
     CompileError
         When a step does something for which Brian2 has no place.
     """
-    plan = Blueprint(program)
+    plan = Blueprint(program, notation or Notation())
     for index, (population, size) in enumerate(program.sizes.items()):
-        name = f"pop{index}_{clean(population)}"
+        name = plan.notation.group(index, population)
         plan.groups[population] = Group(name, population, size, population in program.sources)
     for index, projection in enumerate(program.connectivity):
         arrive = next(
@@ -38,7 +38,7 @@ def draw(program: Program) -> Blueprint:
             if isinstance(s, Arrive) and s.synapses == projection and not s.transposed
         )
         plan.synapses[projection] = Synapses(
-            f"con{index}_{clean(projection)}", projection, arrive.source, arrive.target
+            plan.notation.synapses(index, projection), projection, arrive.source, arrive.target
         )
     for step in program.steps:
         match step:
@@ -70,20 +70,25 @@ def _arrive(plan: Blueprint, step: Arrive) -> None:
     for factor in step.factors:
         product = Binary("*", product, Name(factor))
     printer = plan.synaptic_printer(synapses, sides)
-    value = printer.number(product)
     buffer = f"{plan.place(step.into, plan.group(step.target))}_{sides['post']}"
-    code = f"{buffer} += {value}"
-    if step.factors:
-        code = f"arriving = {value}\n{buffer} += arriving"
+    code = f"{buffer} += {printer.value(product)}"
     delays = None if step.delays is None else plan.place(step.delays, synapses)
     name = f"arrive{order}"
     synapses.pathways.append(
-        Pathway(name, sides["pre"], "synapses", order, code, step.delay, delays)
+        Pathway(
+            name,
+            sides["pre"],
+            "synapses",
+            order,
+            code,
+            step.delay,
+            delays,
+            f"arrivals of {step.projection}",
+        )
     )
 
 
 def _clear_buffers(plan: Blueprint) -> None:
-    zero = "neuro_real(0.0)" if plan.program.precision == "float32" else "0.0"
     for group in plan.groups.values():
         buffers = [
             plan.places[s.into][0].variable
@@ -91,8 +96,10 @@ def _clear_buffers(plan: Blueprint) -> None:
             if isinstance(s, Arrive) and s.target == group.population
         ]
         if buffers:
+            zero = plan.printer(group).value(Const(0.0))
             code = "\n".join(f"{b} = {zero}" for b in buffers)
-            plan.routines.append(Routine(group.name, "start", 0, code))
+            part_of, note = group.population, "inputs of this step"
+            plan.routines.append(Routine(group.name, "start", 0, code, part_of=part_of, note=note))
 
 
 def _routine(
@@ -107,7 +114,10 @@ def _routine(
         if not name.startswith("_") and name not in plan.program.arrays:
             raise CompileError(f"brian2: unknown array {name!r} in the {slot} of {population!r}")
     code = plan.printer(group).block(assigns)
-    plan.routines.append(Routine(group.name, slot, plan.next_order(), code, spiking))
+    note = "reset" if spiking else "update"
+    plan.routines.append(
+        Routine(group.name, slot, plan.next_order(), code, spiking, part_of=population, note=note)
+    )
 
 
 def _records(plan: Blueprint) -> None:

@@ -8,7 +8,7 @@ back as new arrays. So checkpoints are portable, and every target continues in t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from neuro.backends.brian2.blueprint import Blueprint
 from neuro.backends.brian2.piece import Events, Outcome, Piece, Runner
+from neuro.backends.brian2.targets import Chooser
 from neuro.connectivity import IntArray
 from neuro.engine import Engine, Recorded, State
 from neuro.errors import BackendError
@@ -36,13 +37,13 @@ class Brian2Engine(Engine):
     Parameters
     ----------
     plan : Blueprint
-    choose : callable
+    choose : Chooser
         From the number of steps of a run to (target, runner).
     """
 
-    def __init__(self, plan: Blueprint, choose: Callable[[int], tuple[str, Runner]]) -> None:
+    def __init__(self, plan: Blueprint, choose: Chooser) -> None:
         self.program = plan.program
-        #: What the last run used: "numpy", "cython" or "cpp"; empty before the first.
+        #: What the last run used: "numpy", "cython", "cpp" or "cuda"; empty before the first.
         self.target = ""
         self._plan, self._choose = plan, choose
         self._runner: Runner | None = None
@@ -144,6 +145,13 @@ class Brian2Engine(Engine):
         slots = sum(self.program.sizes[p] for p in self.program.sources)
         return int(max(1, min(TRACE_BYTES // max(row, 1), SOURCE_SLOTS // max(slots, 1), 1 << 30)))
 
+    def write_sources(self, folder: str | Path) -> None:
+        """Write the C++ program (CUDA with ``target="cuda"``) into a folder; needs no compiler.
+
+        The program's input and output are files; see :mod:`neuro.backends.brian2.exchange`.
+        """
+        self._choose.write_sources(Path(folder))
+
     # --- state ---
 
     def read(self, name: str) -> NDArray[Any]:
@@ -171,6 +179,17 @@ class Brian2Engine(Engine):
             self.write(name, value)
         self._step = state.step
         self._recent = {p: state.recent.get(p, (_NONE, _NONE)) for p in self.program.max_delays}
+
+    # --- for people ---
+
+    def to_script(self, steps: int, path: Path | None) -> str:
+        """The program as a Brian2 script that begins at step 0 (see :func:`.write_script`)."""
+        from neuro.backends.brian2.sandbox import import_brian2
+
+        import_brian2()
+        from neuro.backends.brian2.script import write_script
+
+        return write_script(self.program, steps, path)
 
     def close(self) -> None:
         """Let the Brian2 objects go; compiled code stays in the cache."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from neuro.equations.expression import (
     COMPARISON,
@@ -64,6 +65,9 @@ class Printer:
     rename: Callable[[str], str]
     kind: Callable[[str], str]
     precision: str
+    functions: ClassVar[Mapping[str, str]] = OWN
+    real: ClassVar[str] = "neuro_real"
+    whole: ClassVar[str] = "neuro_int"
     _locals: dict[str, tuple[str, str]] = field(default_factory=dict)
     _count: int = 0
 
@@ -76,22 +80,35 @@ class Printer:
         lines: list[str] = []
         for assign in assigns:
             value, kind = self._value(assign)
-            fresh = f"new_{self._count}"
-            self._count += 1
             if assign.local:
+                fresh = self._local(assign.target)
                 self._locals[assign.target] = (fresh, kind)
                 lines.append(f"{fresh} = {value}")
                 continue
-            target = self.rename(assign.target)
             if guard:
-                old = Name(assign.target)
-                if kind == "bool":
-                    value = f"({guard} and {value}) or ((not {guard}) and {self.condition(old)})"
-                else:
-                    value = f"neuro_where({guard}, {value}, {self.number(old)})"
-                    value = f"neuro_int({value})" if kind == "int" else value
-            lines += [f"{fresh} = {value}", f"{target} = {fresh}"]
+                value = self._guarded(guard, value, Name(assign.target), kind)
+            lines += self._store(assign, value, bool(guard))
         return "\n".join(lines)
+
+    def value(self, expr: Expr) -> str:
+        """Text of a number on its own."""
+        return self.number(expr)
+
+    def _guarded(self, guard: str, value: str, old: Name, kind: str) -> str:
+        if kind == "bool":
+            return f"({guard} and {value}) or ((not {guard}) and {self.condition(old)})"
+        value = f"{self.functions['where']}({guard}, {value}, {self.number(old)})"
+        return f"{self.whole}({value})" if kind == "int" else value
+
+    def _local(self, name: str) -> str:
+        """A name that no variable and no other local name has."""
+        self._count += 1
+        return f"new_{self._count - 1}"
+
+    def _store(self, assign: Assign, value: str, guarded: bool) -> list[str]:
+        """Statements that give a value to the target of an assignment."""
+        fresh = self._local(assign.target)
+        return [f"{fresh} = {value}", f"{self.rename(assign.target)} = {fresh}"]
 
     def _value(self, assign: Assign) -> tuple[str, str]:
         """Text of the right-hand side and the kind of value that it has."""
@@ -100,7 +117,7 @@ class Printer:
         if wanted == "bool":
             return self.condition(assign.expression), "bool"
         number = self.number(assign.expression)
-        return (f"neuro_int({number})", "int") if wanted == "int" else (number, "float")
+        return (f"{self.whole}({number})", "int") if wanted == "int" else (number, "float")
 
     def condition(self, expr: Expr) -> str:
         """Text whose value is a truth value."""
@@ -123,22 +140,25 @@ class Printer:
         if self._is_truth(expr):
             if isinstance(expr, Const):
                 return self._literal(float(expr.value))
-            return f"neuro_real({self.condition(expr)})"
+            return f"{self.real}({self.condition(expr)})"
         match expr:
             case Const(value=value):
                 return self._literal(float(value))
             case Name(id=name):
                 text = self._name(name)
-                return text if self._kind(name) == "float" else f"neuro_real({text})"
+                return text if self._kind(name) == "float" else f"{self.real}({text})"
             case Unary(operand=operand):
                 return f"(-{self.number(operand)})"
             case Binary(op=op, left=left, right=right):
                 first, second = self.number(left), self.number(right)
-                return f"{OWN[op]}({first}, {second})" if op in OWN else f"({first} {op} {second})"
+                if op in self.functions:
+                    return f"{self.functions[op]}({first}, {second})"
+                return f"({first} {op} {second})"
             case Call(function="where", args=(test, yes, no)):
-                return f"neuro_where({self.condition(test)}, {self.number(yes)}, {self.number(no)})"
+                texts = self.condition(test), self.number(yes), self.number(no)
+                return f"{self.functions['where']}({', '.join(texts)})"
             case Call(function=function, args=args):
-                return f"{OWN[function]}({', '.join(map(self.number, args))})"
+                return f"{self.functions[function]}({', '.join(map(self.number, args))})"
         raise AssertionError(f"unknown expression node {expr!r}")
 
     def _is_truth(self, expr: Expr) -> bool:
@@ -154,5 +174,5 @@ class Printer:
 
     def _literal(self, value: float) -> str:
         if self.precision == "float32":
-            return f"neuro_real({value!r})"
+            return f"{self.real}({value!r})"
         return f"({value!r})" if value < 0 else repr(value)

@@ -94,19 +94,20 @@ class _Rule:
         if arrived:
             self.mark_arrivals(arrived)
         if spiked:
-            self.routine("post", f"{spiked} = True", spiking=True)
+            self.routine("post", f"{spiked} = True", "spikes", spiking=True)
         for kind, assigns in on_pre:
             if kind == "synapse":
                 self.pathway(self.print_synaptic(assigns), "pre")
             else:
-                self.routine(kind, self.print_units(kind, assigns, guard=arrived))
+                self.routine(kind, self.print_units(kind, assigns, guard=arrived), "arrivals")
         for kind, assigns in on_post:
             if kind == "synapse":
                 self.pathway(self.print_synaptic(assigns), "post")
             else:
-                self.routine(kind, self.print_units(kind, assigns), spiking=True)
+                self.routine(kind, self.print_units(kind, assigns), "spikes", spiking=True)
         for kind, assigns in self.blocks(step.on_step, "on_step", "pre", "post"):
-            self.routine(kind, self.print(kind, assigns), every=step.every)
+            note = f"every {step.every} step(s)"
+            self.routine(kind, self.print(kind, assigns), note, every=step.every)
 
     def blocks(self, assigns: tuple[Assign, ...], part: str, *sides: str) -> list[Block]:
         """The statements of a part, cut; units may change on these sides only."""
@@ -146,9 +147,9 @@ class _Rule:
             clear["post"] = [f"{spiked} = False"]
         for kind, assigns in self.blocks(self.step.decay, "decay", "pre", "post"):
             code = [*clear.pop(kind, ()), self.print(kind, assigns)]
-            self.routine(kind, "\n".join(code))
+            self.routine(kind, "\n".join(code), "decay")
         for kind, code in clear.items():
-            self.routine(kind, "\n".join(code))
+            self.routine(kind, "\n".join(code), "flags")
 
     def mark_arrivals(self, flag: str) -> None:
         """Units are marked through one-to-one synapses with the delay, synapses by themselves."""
@@ -158,23 +159,32 @@ class _Rule:
         order, population = self.plan.next_order(), self.step.source
         name = f"relay_{self.synapses.name}_{order}"
         code = f"{flag}_post = True"
-        mark = Pathway("mark", "pre", self.slot, order, code, self.step.delay)
-        self.plan.synapses[name] = Synapses(name, None, population, population, pathways=[mark])
+        note = f"units of which a spike arrives at {self.step.projection}"
+        mark = Pathway("mark", "pre", self.slot, order, code, self.step.delay, note=note)
+        self.plan.synapses[name] = Synapses(
+            name, None, population, population, pathways=[mark], part_of=self.step.projection
+        )
 
     # --- objects and their code ---
 
-    def routine(self, kind: str, code: str, spiking: bool = False, every: int = 1) -> None:
+    def routine(
+        self, kind: str, code: str, note: str, spiking: bool = False, every: int = 1
+    ) -> None:
         owner = self.synapses if kind == "synapse" else self.groups[kind]
-        order = self.plan.next_order()
-        self.plan.routines.append(Routine(owner.name, self.slot, order, code, spiking, every))
+        order, projection = self.plan.next_order(), self.step.projection
+        note = f"rule of {projection}: {note}"
+        self.plan.routines.append(
+            Routine(owner.name, self.slot, order, code, spiking, every, projection, note)
+        )
 
     def pathway(self, code: str, side: str) -> None:
         """Synaptic statements for arrivals (``side`` pre) or for spikes of the target (post)."""
         order = self.plan.next_order()
         delay, delays = (self.step.delay, self.delays) if side == "pre" else (0, None)
         brian2_side = sides_of(self.step)[side]
+        note = f"rule of {self.step.projection}: {'arrivals' if side == 'pre' else 'spikes'}"
         self.synapses.pathways.append(
-            Pathway(f"rule{order}", brian2_side, self.slot, order, code, delay, delays)
+            Pathway(f"rule{order}", brian2_side, self.slot, order, code, delay, delays, note)
         )
 
     def print(self, kind: str, assigns: list[Assign]) -> str:
