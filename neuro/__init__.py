@@ -29,7 +29,8 @@ from neuro.errors import (
     NeuroError,
     UnitError,
 )
-from neuro.network import Network, Population, Projection
+from neuro.members import Population, Projection
+from neuro.network import Network
 from neuro.neurons import (
     IF,
     LIF,

@@ -3,96 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neuro.connectors import Connector, Convolve, Transpose, as_connector
-from neuro.description import Described, Parameter, same
-from neuro.distributions import Distribution
+from neuro.connectors import Transpose, as_connector
+from neuro.description import Parameter, same
 from neuro.equations.statements import check_name
 from neuro.errors import DescriptionError
+from neuro.members import Population, Projection, Recorder
 from neuro.neurons import NeuronModel
-from neuro.neurons.model import read_number
 from neuro.plasticity import PlasticityRule, ShortTermPlasticity
 from neuro.sources import Source, check_shape
 from neuro.summary import network_html, network_text
-
-Delay = float | NDArray[np.float64] | Distribution
-
-
-class Population(Described):
-    """Units with one model. Made by :meth:`Network.population`.
-
-    Attributes
-    ----------
-    name : str
-    model : NeuronModel or Source
-    shape : tuple of int
-        Of the array of units; their number is its product, their order row-major.
-    positions : array of shape (size, dimensions), optional
-        Where the units are, for connectors that look at distance.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        model: NeuronModel | Source,
-        shape: tuple[int, ...],
-        positions: NDArray[np.float64] | None = None,
-    ) -> None:
-        self.name, self.model = name, model
-        self.shape, self.positions = shape, positions
-
-    @property
-    def size(self) -> int:
-        """Number of units."""
-        return prod(self.shape)
-
-    @property
-    def is_source(self) -> bool:
-        """Whether the population has no inputs and its spikes are given."""
-        return isinstance(self.model, Source)
-
-    def __len__(self) -> int:
-        return self.size
-
-
-class Projection(Described):
-    """Synapses from one population to another. Made by :meth:`Network.connect`."""
-
-    def __init__(
-        self,
-        name: str,
-        pre: Population,
-        post: Population,
-        connector: Connector,
-        port: str,
-        delay: Delay | None,
-        gain: float,
-        plasticity: PlasticityRule | None,
-        short_term: ShortTermPlasticity | None,
-        factors: Mapping[str, tuple[str, str]],
-    ) -> None:
-        self.name, self.pre, self.post = name, pre, post
-        self.connector, self.port = connector, port
-        self.delay, self.gain = delay, gain
-        self.plasticity, self.short_term, self.factors = plasticity, short_term, factors
-
-    def __repr__(self) -> str:
-        rule = f", {self.plasticity.name}" if self.plasticity else ""
-        return f"Projection({self.name!r}: {self.pre.name} -> {self.post.name}{rule})"
-
-
-class Recorder(Described):
-    """One thing to record. Made by :meth:`Network.record`."""
-
-    def __init__(
-        self, owner: str, variable: str, units: NDArray[np.int64] | None, every: int
-    ) -> None:
-        self.owner, self.variable, self.units, self.every = owner, variable, units, every
+from neuro.wiring import check_rule, read_delay, read_port, read_positions, read_shape
 
 
 class Network:
@@ -160,7 +84,7 @@ class Network:
             )
         if not isinstance(model, NeuronModel | Source):
             raise DescriptionError(f"{where}: {model!r} is neither a neuron model nor a source")
-        made = Population(name, model, self._shape(size, where))
+        made = Population(name, model, read_shape(size, where))
         if isinstance(model, Source):
             model.check(made.size, where)
         else:
@@ -168,7 +92,7 @@ class Network:
                 if isinstance(value, np.ndarray):
                     check_shape(value, made.size, f"{key} of {where}")
         if positions is not None:
-            made.positions = self._positions(positions, made.size, where)
+            made.positions = read_positions(positions, made.size, where)
         self.populations[name] = made
         return made
 
@@ -229,19 +153,20 @@ class Network:
                 f"{where}: {target.name!r} is a source ({type(target.model).__name__}) and takes"
                 " no input; connect to a population with a neuron model"
             )
-        port = self._port(target.model, port, where)
+        port = read_port(target.model, port, where)
         connector = as_connector(weights, where)
         connector.check(source, target, where)
         connector.check_dimension(target.model.ports[port], where)
         if isinstance(connector, Transpose):
             self._check_transpose(connector, source, target, where)
-        given = None if delay is None else self._delay(delay, connector, source, target, where)
+        given = None if delay is None else read_delay(delay, connector, source, target, where)
         factor = Parameter().read(gain, f"gain of {where}")
         if not isinstance(factor, float):
             raise DescriptionError(f"gain of {where} is an array; expected one number")
         third = {k: self._factor(k, v, where) for k, v in (factors or {}).items()}
         if plasticity is not None:
-            self._check_rule(plasticity, connector, source, target, third, where)
+            sizes = {key: self.populations[owner].size for key, (owner, _) in third.items()}
+            check_rule(plasticity, connector, source, target, sizes, where)
         elif third:
             raise DescriptionError(
                 f"factors of {where}: there is no plasticity rule to read {min(third)!r}"
@@ -401,71 +326,6 @@ class Network:
             )
         return found
 
-    def _port(self, model: NeuronModel, port: str | None, where: str) -> str:
-        ports = list(model.ports)
-        if not ports:
-            raise DescriptionError(f"{where}: {model.name} has no input port")
-        if port is None:
-            if len(ports) > 1:
-                raise DescriptionError(
-                    f"{where}: {model.name} has the input ports {', '.join(ports)};"
-                    " choose with port="
-                )
-            return ports[0]
-        if port not in ports:
-            raise DescriptionError(
-                f"{where}: {model.name} has no input port {port!r}; it has {', '.join(ports)}"
-            )
-        return port
-
-    @staticmethod
-    def _shape(size: Any, where: str) -> tuple[int, ...]:
-        shape = size if isinstance(size, tuple) else (size,)
-        for n in shape:
-            if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-                raise DescriptionError(f"size of {where} is {size!r}; expected whole numbers >= 1")
-        if not shape:
-            raise DescriptionError(f"size of {where} is empty; expected whole numbers >= 1")
-        return tuple(int(n) for n in shape)
-
-    @staticmethod
-    def _positions(positions: Any, size: int, where: str) -> NDArray[np.float64]:
-        given = np.array(positions, dtype=np.float64)
-        given = given[:, None] if given.ndim == 1 else given
-        if given.ndim != 2 or len(given) != size or not 1 <= given.shape[1] <= 3:
-            raise DescriptionError(
-                f"positions of {where} have shape {np.shape(positions)}; expected ({size}, d) with"
-                " d = 1, 2 or 3"
-            )
-        if not np.all(np.isfinite(given)):
-            raise DescriptionError(f"positions of {where} hold NaN or infinity")
-        given.flags.writeable = False
-        return given
-
-    @staticmethod
-    def _delay(
-        delay: Any, connector: Connector, source: Population, target: Population, where: str
-    ) -> Delay:
-        of = f"delay of {where}"
-        seconds: Delay = read_number(delay, "second", of)
-        if isinstance(seconds, float):
-            if seconds <= 0:
-                raise DescriptionError(
-                    f"{of} is {seconds:g} s; it must be positive, at least one time"
-                    " step (leave it out for exactly one step)"
-                )
-            return seconds
-        if isinstance(connector, Transpose | Convolve):
-            raise DescriptionError(
-                f"{of}: {connector.title} has one delay for all synapses; give one number"
-            )
-        if isinstance(seconds, np.ndarray) and seconds.shape != (source.size, target.size):
-            raise DescriptionError(
-                f"{of} has shape {seconds.shape}; expected one number or [pre, post] ="
-                f" ({source.size}, {target.size})"
-            )
-        return seconds
-
     def _factor(self, key: str, given: Any, where: str) -> tuple[str, str]:
         of = f"factor {key!r} of {where}"
         if not isinstance(given, tuple) or len(given) != 2:
@@ -488,44 +348,3 @@ class Network:
                 f"{where}: the transpose of {connector.projection!r} runs from that projection's"
                 " post to its pre population; connect these two"
             )
-
-    def _check_rule(
-        self,
-        rule: PlasticityRule,
-        connector: Connector,
-        source: Population,
-        target: Population,
-        factors: Mapping[str, tuple[str, str]],
-        where: str,
-    ) -> None:
-        if not isinstance(rule, PlasticityRule):
-            raise DescriptionError(f"plasticity of {where}: {rule!r} is not a plasticity rule")
-        if isinstance(connector, Convolve):
-            raise DescriptionError(
-                f"plasticity of {where}: the synapses of a convolution share their weights, for"
-                " which a rule of single synapses has no meaning; use another connector"
-            )
-        if set(rule.factors) != set(factors):
-            raise DescriptionError(
-                f"{rule.name} at {where} reads the third factors"
-                f" {', '.join(rule.factors) or 'none'}, but factors= names"
-                f" {', '.join(factors) or 'none'}; name exactly these"
-            )
-        sides: dict[str, set[str]] = {"pre": set(), "post": set(), "shared": set()}
-        for key, (name, _) in factors.items():
-            size = self.populations[name].size
-            if (of := factor_side(size, source.size, target.size)) is None:
-                raise DescriptionError(
-                    f"factor {key!r} of {where}: population {name!r} has {size} units; expected 1,"
-                    f" {target.size} as the post or {source.size} as the pre population"
-                )
-            sides[of].add(key)
-        for side, population in (("pre", source), ("post", target)):
-            if isinstance(population.model, NeuronModel):
-                sides[side] |= {f"{v}_{side}" for v in population.model.variables}
-        rule.check_names(sides["pre"], sides["post"], sides["shared"], where)
-
-
-def factor_side(size: int, pre: int, post: int) -> str | None:
-    """Which units a third factor with one value per unit belongs to; None: it fits none."""
-    return {pre: "pre", post: "post", 1: "shared"}.get(size)

@@ -13,7 +13,7 @@ from neuro.connectivity import IntArray
 from neuro.description import Parameter, whole_steps
 from neuro.engine import Recorded
 from neuro.errors import DescriptionError
-from neuro.network import Population, Projection
+from neuro.members import Population, Projection
 from neuro.notebook import table
 from neuro.program import Program
 from neuro.tracks import SPIKES, Heading, Track, tracks

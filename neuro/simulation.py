@@ -21,7 +21,8 @@ from neuro.description import Parameter, whole_steps
 from neuro.engine import Backend, Engine, Recorded, State
 from neuro.errors import BackendError, CompileError, DescriptionError
 from neuro.lowering import lower
-from neuro.network import Network, Projection
+from neuro.members import Projection
+from neuro.network import Network
 from neuro.notebook import table
 from neuro.program import Arrive, Program
 from neuro.progress import Bar, Progress, Silent

@@ -13,7 +13,8 @@ from neuro.notebook import table
 from neuro.sources import Source
 
 if TYPE_CHECKING:
-    from neuro.network import Network, Population, Projection
+    from neuro.members import Population, Projection
+    from neuro.network import Network
     from neuro.program import Program
 
 Row = tuple[str, ...]

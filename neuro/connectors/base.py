@@ -15,7 +15,7 @@ from neuro.errors import DescriptionError, UnitError
 from neuro.units import Dimension, dimension_of, given_dimension
 
 if TYPE_CHECKING:
-    from neuro.network import Population
+    from neuro.members import Population
 
 
 class Connector(Described, ABC):

@@ -14,7 +14,7 @@ from neuro.distributions import finite
 from neuro.errors import DescriptionError
 
 if TYPE_CHECKING:
-    from neuro.network import Population
+    from neuro.members import Population
 
 Pair = tuple[int, int]
 

@@ -17,7 +17,7 @@ from neuro.errors import DescriptionError
 if TYPE_CHECKING:
     import scipy.sparse
 
-    from neuro.network import Population, Projection
+    from neuro.members import Population, Projection
 
 
 class _AllToAll(Connector):

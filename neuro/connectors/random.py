@@ -15,7 +15,7 @@ from neuro.distributions import finite
 from neuro.errors import DescriptionError
 
 if TYPE_CHECKING:
-    from neuro.network import Population
+    from neuro.members import Population
 
 
 def sparse_from_rows(rows: Sequence[IntArray], n_post: int) -> Sparse:

@@ -20,7 +20,7 @@ from neuro.errors import DescriptionError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from neuro.network import Population
+    from neuro.members import Population
 
 
 def positions(population: Population) -> NDArray[np.float64]:

@@ -18,7 +18,8 @@ from neuro.lowering.arrays import Arrays
 from neuro.lowering.populations import Neurons
 from neuro.lowering.projections import arrive
 from neuro.lowering.rules import plasticity, short_term
-from neuro.network import Network, Recorder
+from neuro.members import Recorder
+from neuro.network import Network
 from neuro.program import Array, EventSource, Plasticity, Program, Record, Step
 from neuro.sources import Source
 

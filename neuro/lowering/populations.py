@@ -14,7 +14,7 @@ from neuro.equations.integration import integrate
 from neuro.errors import CompileError
 from neuro.lowering.arrays import Arrays
 from neuro.lowering.projections import delay_steps, payload
-from neuro.network import Population
+from neuro.members import Population
 from neuro.neurons import NeuronModel
 from neuro.program import Assign, Reset, Step, Threshold, Update
 from neuro.random import stream

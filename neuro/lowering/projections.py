@@ -11,7 +11,7 @@ from neuro.description import whole_steps
 from neuro.distributions import Distribution
 from neuro.errors import CompileError
 from neuro.lowering.arrays import Arrays
-from neuro.network import Projection
+from neuro.members import Projection
 from neuro.neurons import NeuronModel
 from neuro.plasticity.short_term import EFFICACY
 from neuro.program import Arrive

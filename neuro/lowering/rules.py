@@ -10,7 +10,7 @@ from neuro.equations.expression import Call, Const, Expr, Name, substitute
 from neuro.equations.integration import integrate
 from neuro.equations.statements import Derivative, Statement
 from neuro.lowering.arrays import Arrays
-from neuro.network import Projection, factor_side
+from neuro.members import Projection, factor_side
 from neuro.neurons import NeuronModel
 from neuro.plasticity import PlasticityRule
 from neuro.plasticity.short_term import EFFICACY, ShortTermPlasticity

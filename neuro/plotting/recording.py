@@ -12,7 +12,7 @@ from neuro.errors import DescriptionError
 from neuro.plotting.style import COLOURS, styled
 
 if TYPE_CHECKING:
-    from neuro.network import Population, Projection
+    from neuro.members import Population, Projection
     from neuro.recording import Recording
 
 #: Lines that a legend may have, and spikes that are drawn as single shapes in SVG and PDF files.

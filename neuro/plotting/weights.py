@@ -14,7 +14,7 @@ from neuro.program import Arrive
 from neuro.weights import SynapseTable
 
 if TYPE_CHECKING:
-    from neuro.network import Projection
+    from neuro.members import Projection
     from neuro.simulation import Simulation
 
 
