@@ -113,12 +113,14 @@ def convolution(
             f"kernel of {name} has shape {weights.shape}; expected (out, in / groups, rows,"
             " columns)"
         )
+    if isinstance(groups, bool) or not isinstance(groups, int | np.integer) or groups < 1:
+        raise DescriptionError(f"groups of {name} is {groups!r}; expected a whole number >= 1")
     return Convolve(
         weights,
         _pair(stride, 1, f"stride of {name}"),
         _pair(padding, 0, f"padding of {name}"),
         _pair(dilation, 1, f"dilation of {name}"),
-        _pair(groups, 1, f"groups of {name}")[0],
+        int(groups),
     ).of(kernel)
 
 
