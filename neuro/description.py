@@ -85,8 +85,9 @@ class Parameter:
         if np.any(below):
             worst = float(array.min())
             sign = ">" if self.exclusive else ">="
+            unit = "" if self.unit in (None, "1") else f" {self.unit}"
             raise DescriptionError(
-                f"{where} is {worst:g} {self.unit or ''}; it must be {sign} {self.minimum:g}"
+                f"{where} is {worst:g}{unit}; it must be {sign} {self.minimum:g}"
             )
         if isinstance(number, np.ndarray):
             number.flags.writeable = False

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.connectors import Connector, Convolve, Transpose
+from neuro.description import Parameter
 from neuro.errors import DescriptionError
 from neuro.members import Delay, Population, factor_side
 from neuro.neurons import NeuronModel
@@ -48,16 +49,13 @@ def read_shape(size: Any, where: str) -> tuple[int, ...]:
 
 def read_positions(positions: Any, size: int, where: str) -> NDArray[np.float64]:
     """Coordinates of units, shape (size, d)."""
-    given = np.array(positions, dtype=np.float64)
+    given = np.asarray(Parameter(None).read(positions, f"positions of {where}"))
     given = given[:, None] if given.ndim == 1 else given
     if given.ndim != 2 or len(given) != size or not 1 <= given.shape[1] <= 3:
         raise DescriptionError(
             f"positions of {where} have shape {np.shape(positions)}; expected ({size}, d) with"
             " d = 1, 2 or 3"
         )
-    if not np.all(np.isfinite(given)):
-        raise DescriptionError(f"positions of {where} hold NaN or infinity")
-    given.flags.writeable = False
     return given
 
 

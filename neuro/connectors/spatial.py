@@ -12,6 +12,7 @@ from neuro.connectors.base import Connector
 from neuro.connectors.random import sparse_from_rows
 from neuro.connectors.weights import Weight, as_weight, draw
 from neuro.description import Parameter, Value
+from neuro.distributions import finite
 from neuro.equations.evaluation import evaluate, fold
 from neuro.equations.expression import Expr, names, parse_expression
 from neuro.equations.statements import check_name
@@ -78,9 +79,14 @@ class _DistanceDependent(Connector):
             distances.append(d[chosen])
         synapses = sparse_from_rows(rows, post.size)
         if isinstance(self.weight, str):
-            weights = self._values(fold(parse_expression(self.weight)), np.concatenate(distances))
+            d = np.concatenate(distances)
+            weights = self._values(fold(parse_expression(self.weight)), d)
             if not np.all(np.isfinite(weights)):
-                raise DescriptionError("distance_dependent: a weight is NaN or infinite")
+                bad = int(np.flatnonzero(~np.isfinite(weights))[0])
+                raise DescriptionError(
+                    f"weight of distance_dependent from {pre.name!r} to {post.name!r} is"
+                    f" {weights[bad]:g} at distance {d[bad]:g}; it must be finite"
+                )
             return synapses, weights
         return synapses, draw(self.weight, generator, synapses.count)
 
@@ -94,7 +100,8 @@ class _DistanceDependent(Connector):
         return np.asarray(np.sqrt(np.sum(apart * apart, axis=1)))
 
     def _values(self, expression: Expr, d: NDArray[np.float64]) -> NDArray[np.float64]:
-        values = np.asarray(evaluate(expression, {**self.parameters, "d": d}), dtype=np.float64)
+        with np.errstate(all="ignore"):  # what is not finite is refused, with its distance
+            values = np.asarray(evaluate(expression, {**self.parameters, "d": d}), np.float64)
         return np.broadcast_to(values, d.shape).copy()
 
 
@@ -142,7 +149,7 @@ def distance_dependent(
         raise DescriptionError(f"parameter 'd' of {name}: d is the distance; rename it")
 
     def expression(given: Any, what: str) -> str:
-        text = given if isinstance(given, str) else repr(float(given))
+        text = given if isinstance(given, str) else repr(finite(given, f"{what} of {name}"))
         for used in names(parse_expression(text, f"{what} of {name}")):
             if used not in {"d", *known}:
                 raise DescriptionError(
@@ -153,9 +160,9 @@ def distance_dependent(
 
     sides = None
     if extent is not None:
-        sides = tuple(float(side) for side in np.atleast_1d(extent))
-        if not all(side > 0 and np.isfinite(side) for side in sides):
-            raise DescriptionError(f"extent of {name} is {extent!r}; sides must be positive")
+        positive = Parameter(None, 0.0, exclusive=True)
+        lengths = np.atleast_1d(positive.read(extent, f"extent of {name}"))
+        sides = tuple(float(side) for side in lengths.reshape(-1))
     number_or_text = (
         expression(weight, "weight")
         if isinstance(weight, str)

@@ -367,7 +367,7 @@ def test_what_is_allowed_in_traces():
         ({"f": ("b", "u")}, "factor 'f' of projection 'c': 'b' has no variable 'u'; it has v"),
         ({"f": ("a", "v")}, "factor 'f' of projection 'c': 'a' has no variable 'v'; it has none"),
         ({"f": ("q", "v")}, "factor 'f' of projection 'c': no population or projection 'q'"),
-        ({"f": ("four", "v")}, "population 'four' has 4 units; expected 1, 3 .* or 2"),
+        ({"f": ("four", "v")}, "factor 'f' of projection 'c'.*has 4 units; expected 1, 3 .* or 2"),
     ],
 )
 def test_mistakes_in_factors(factors, message):
