@@ -1,6 +1,7 @@
 """Sources: populations without inputs. Their spikes are data, the same on every backend."""
 
-from neuro.sources.base import BLOCK, Bernoulli, Source, check_shape
+from neuro.sources.base import Source, check_shape
+from neuro.sources.bernoulli import BLOCK, Bernoulli
 from neuro.sources.images import PoissonImages, WindowedPoisson
 from neuro.sources.poisson import ModulatedPoisson, Poisson
 from neuro.sources.replay import PerItem, SpikeTimes

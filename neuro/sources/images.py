@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from neuro.description import Parameter, Value, whole_steps
 from neuro.errors import CompileError, DescriptionError
 from neuro.program import EventSource
-from neuro.sources.base import BLOCK, Bernoulli, Source, check_shape
+from neuro.sources.base import Source, check_shape
+from neuro.sources.bernoulli import BLOCK, Varying
 
 
 class WindowedPoisson(Source):
@@ -69,7 +70,7 @@ class WindowedPoisson(Source):
         return _Windowed(seed, name, p.reshape(self.image_shape), self.window, stop)
 
 
-class _Windowed(Bernoulli):
+class _Windowed(Varying):
     def __init__(
         self,
         seed: int,
@@ -150,7 +151,7 @@ class PoissonImages(Source):
         return _Images(seed, name, self.images * p, shown, pause)
 
 
-class _Images(Bernoulli):
+class _Images(Varying):
     def __init__(
         self, seed: int, name: str, p: NDArray[np.float64], shown: int, pause: int
     ) -> None:

@@ -15,7 +15,8 @@ from neuro.equations.expression import Expr, names, parse_expression
 from neuro.equations.statements import check_name
 from neuro.errors import CompileError, DescriptionError
 from neuro.program import EventSource
-from neuro.sources.base import BLOCK, Bernoulli, Source, check_shape
+from neuro.sources.base import Source, check_shape
+from neuro.sources.bernoulli import BLOCK, Steady, Varying
 
 
 class Poisson(Source):
@@ -42,16 +43,7 @@ class Poisson(Source):
                 f"{name}: rate {p.max() / dt:g} Hz gives {p.max():g} spikes per step of {dt:g} s;"
                 f" use a dt of at most {dt / p.max():g} s or a lower rate"
             )
-        return _Fixed(seed, name, p)
-
-
-class _Fixed(Bernoulli):
-    def __init__(self, seed: int, name: str, p: NDArray[np.float64]) -> None:
-        super().__init__(seed, name, len(p))
-        self._p = p
-
-    def probabilities(self, first: int, generator: np.random.Generator) -> NDArray[np.float64]:
-        return self._p
+        return Steady(seed, name, p)
 
 
 class ModulatedPoisson(Source):
@@ -137,7 +129,7 @@ class ModulatedPoisson(Source):
         return _Intervals(seed, name, size, p.reshape(len(p), -1), steps, self.repeat)
 
 
-class _Intervals(Bernoulli):
+class _Intervals(Varying):
     def __init__(
         self,
         seed: int,
@@ -156,7 +148,7 @@ class _Intervals(Bernoulli):
         return np.asarray(self._p[index % len(self._p)] * active[:, None])
 
 
-class _Expression(Bernoulli):
+class _Expression(Varying):
     def __init__(
         self,
         seed: int,
@@ -189,6 +181,7 @@ class _Expression(Bernoulli):
     def _per_step(self, start: int, stop: int) -> NDArray[np.float64]:
         """Expected spikes, shape (steps, 1) or (steps, size)."""
         t = np.arange(start, stop)[:, None] * self._dt
-        rate = np.asarray(evaluate(self._rate, {**self._known, "t": t}), dtype=np.float64)
+        with np.errstate(all="ignore"):  # what is no rate is refused, with its time
+            rate = np.asarray(evaluate(self._rate, {**self._known, "t": t}), dtype=np.float64)
         p = np.broadcast_to(rate, np.broadcast_shapes(t.shape, rate.shape)) * self._dt
         return np.asarray(p)
