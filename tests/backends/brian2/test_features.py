@@ -34,7 +34,7 @@ def events(
     small = net.population("small", nr.LIF(tau_m=15e-3, v_threshold=0.3), size=(3, 1, 1))
     cells = net.population("cells", nr.LIF(tau_m=20e-3, v_threshold=1.0, t_ref=2e-3), size=9)
     rates = net.population("rates", nr.Graded(tau=8e-3, bias=rng.random(5)), size=5)
-    change = net.population("change", nr.SigmaDelta(threshold=0.05), size=6)
+    change = net.population("change", nr.SigmaDelta(threshold=0.01), size=6)
     kernel = rng.normal(0.2, 0.3, (3, 2, 2, 2))
     net.connect(inp, image, weights=nr.convolution(kernel), delay=2e-3, name="conv")
     net.connect(image, small, weights=nr.pooling((3, 3)), delay=3e-3, name="pool")
@@ -62,12 +62,12 @@ def events(
     net.connect(
         rates,
         change,
-        weights=rng.normal(0, 0.1, (5, 6)),
+        weights=rng.normal(0, 0.3, (5, 6)),
         delay=2e-3,
         short_term=nr.TsodyksMarkram(U=0.9),
         name="to_change",
     )
-    net.connect(change, change, weights=rng.normal(0, 0.1, (6, 6)), delay=5e-3, name="changes")
+    net.connect(change, change, weights=rng.normal(0, 0.3, (6, 6)), delay=5e-3, name="changes")
     for population in (image, small, cells, change):
         net.record(population)
     net.record(rates, "x")
