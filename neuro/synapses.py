@@ -69,7 +69,12 @@ class Synapse(Described, ABC):
 
 
 class Delta(Synapse):
-    r"""Arrivals step the membrane potential: :math:`v \leftarrow v + \sum w`. Weights in volts."""
+    r"""Arrivals step the membrane potential.
+
+    .. math:: v \leftarrow v + \sum w
+
+    Weights in volts. Source: Gerstner et al. 2014, ch. 1.3.
+    """
 
     def parts(self, port: str, current: str, symbol: str = "I") -> SynapseParts:
         """One statement."""
@@ -82,11 +87,11 @@ class Exponential(Synapse):
     .. math:: \tau \dot I = -I, \qquad I \leftarrow I + \sum w
 
     Weights have the unit of the neuron's input current; w is the current's peak. An arrival acts
-    on the membrane from the next step on.
+    on the membrane from the next step on. Source: Gerstner et al. 2014, ch. 3.1.
 
     Parameters
     ----------
-    tau : float or array, second
+    tau : float or array, second, default 5 ms
         Time constant.
     """
 
@@ -115,7 +120,7 @@ class Alpha(Synapse):
 
     Parameters
     ----------
-    tau : float or array, second
+    tau : float or array, second, default 5 ms
         Time constant.
     """
 
@@ -145,7 +150,7 @@ class DoubleExponential(Synapse):
 
     Parameters
     ----------
-    tau_rise, tau_decay : float, second
+    tau_rise, tau_decay : float, second, default 1 and 5 ms
         Time constants; rise must be the shorter.
     """
 
@@ -184,6 +189,7 @@ class Conductance(Synapse):
 
     where g follows the given course. Weights have the unit of the neuron's input current per
     volt: siemens for currents in amperes; multiples of the leak for currents times resistance.
+    Source: Gerstner et al. 2014, ch. 3.1.
 
     Parameters
     ----------

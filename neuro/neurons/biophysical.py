@@ -109,7 +109,7 @@ class Izhikevich(NeuronModel):
 
     Parameters
     ----------
-    a, b : float or array, 1/second, default 20 and 200
+    a, b : float or array, hertz, default 20 and 200 Hz
         The paper's a and b per millisecond.
     c : float or array, volt, default -65 mV
     d : float or array, volt/second, default 8
@@ -178,7 +178,7 @@ class HodgkinHuxley(NeuronModel):
     Parameters
     ----------
     C : float or array, farad, default 200 pF
-    g_L, g_Na, g_K : float or array, siemens, default 10 nS, 20 uS, 6 uS
+    g_L, g_Na, g_K : float or array, siemens, default 10 nS, 20 uS and 6 uS
     E_L, E_Na, E_K : float or array, volt, default -60, 50 and -90 mV
     v_T : float or array, volt, default -63 mV
         Shift of the rate functions.

@@ -10,8 +10,8 @@ from neuro.neurons.model import NeuronModel
 
 #: Activation functions of graded units, as expressions of their argument.
 ACTIVATIONS = {
-    "identity": "{0}",
     "relu": "max({0}, 0)",
+    "identity": "{0}",
     "sigmoid": "1 / (1 + exp(-{0}))",
     "tanh": "tanh({0})",
 }
@@ -30,10 +30,12 @@ class LeakyIntegrator(NeuronModel):
 
     .. math:: \tau_m \frac{dv}{dt} = v_\mathrm{rest} - v + b + I, \qquad v \leftarrow v + \sum w
 
+    Integrated exactly. Source: the membrane of :class:`LIF`, without its threshold.
+
     Parameters
     ----------
     tau_m : float or array, second, default 20 ms
-    v_rest, bias : float or array, volt, default 0
+    v_rest, bias : float or array, volt, default 0 and 0
         Resting value, and constant input b.
     v_init : float or array, volt, optional
         v_rest by default.
@@ -78,7 +80,7 @@ class Graded(NeuronModel):
     tau : float or array, second, default 10 ms
     bias : float or array, default 0
         Constant input b.
-    activation : {"identity", "relu", "sigmoid", "tanh"}
+    activation : {"relu", "identity", "sigmoid", "tanh"}
         f.
     x_init : float or array, default 0
     """
@@ -119,7 +121,7 @@ class SigmaDelta(NeuronModel):
     threshold : float or array, default 0.1
         Smallest change that is sent.
     bias : float or array, default 0
-    activation : {"identity", "relu", "sigmoid", "tanh"}
+    activation : {"relu", "identity", "sigmoid", "tanh"}
         f.
     """
 

@@ -179,11 +179,17 @@ class AdaptiveLIF(NeuronModel):
     ----------
     tau_m, tau_a : float or array, second, default 20 ms and 100 ms
         Time constants of membrane and threshold.
-    v_threshold, v_reset, v_rest : float or array, volt, default 1, 0, 0
+    v_threshold, v_reset, v_rest : float or array, volt, default 1, 0 and 0
     increment : float or array, volt, default 0.1
         Rise :math:`\Delta_a` of the threshold at a spike.
-    t_ref, v_init, bias, synapses, reset, comparison
-        As in :class:`LIF`. With ``reset="subtract"`` the unadapted threshold is subtracted.
+    t_ref : float or array, second, default 0
+    v_init : float or array, volt, optional
+        v_rest by default.
+    bias : float or array, volt, default 0
+    synapses : mapping of str to Synapse, optional
+    reset : {"value", "subtract"}
+        As in :class:`LIF`; the unadapted threshold is subtracted.
+    comparison : {">=", ">"}
     """
 
     def __init__(
@@ -237,9 +243,9 @@ class ResonateAndFire(NeuronModel):
 
     Parameters
     ----------
-    frequency : float or array, hertz, default 50
+    frequency : float or array, hertz, default 50 Hz
         Of the oscillation, :math:`\omega / 2\pi`.
-    damping : float or array, hertz, default -10
+    damping : float or array, hertz, default -10 Hz
         b, in 1/second; negative for a stable rest.
     v_threshold, v_reset : float or array, default 1 and 0
         On y, which is without unit, as are weights.

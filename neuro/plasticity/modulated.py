@@ -22,11 +22,11 @@ class RewardSTDP(PlasticityRule):
 
     Parameters
     ----------
-    tau_plus, tau_minus, tau_c : float, second
+    tau_plus, tau_minus, tau_c : float, second, default 20, 20 and 1000 ms
         Time constants of the traces of pre spikes, post spikes, and eligibility.
-    a_plus, a_minus : float
+    a_plus, a_minus : float, default 0.01 and 0.012
         Amplitudes, in the unit of the weight.
-    learning_rate : float, 1/second per unit of reward
+    learning_rate : float, 1/second per unit of reward, default 1
     w_min, w_max : float, optional
         Bounds.
     every : float, second, optional
@@ -81,8 +81,8 @@ class ErrorHebbian(PlasticityRule):
 
     Parameters
     ----------
-    learning_rate : float, 1/second per unit of error
-    tau : float, second
+    learning_rate : float, 1/second per unit of error, default 0.1
+    tau : float, second, default 20 ms
         Time constant of the presynaptic trace.
     w_min, w_max : float, optional
         Bounds.
@@ -127,14 +127,14 @@ class VoltageHomeostasis(PlasticityRule):
     ----------
     target : float, volt
         Mean potential to reach.
-    learning_rate : float, 1/(volt second)
-    tau : float, second
+    learning_rate : float, 1/(volt second), default 1
+    tau : float, second, default 1 s
         Time constant of the mean.
-    u_init : float, volt
+    u_init : float, volt, default 0
         The mean before the first step.
     w_min, w_max : float, optional
         Bounds.
-    every : float, second
+    every : float, second, default 10 ms
         Time step of the weights.
     """
 

@@ -103,11 +103,11 @@ class TsodyksMarkram(ShortTermPlasticity):
 
     Parameters
     ----------
-    U : float in (0, 1]
+    U : float in (0, 1], default 0.5
         Utilisation of the first spike.
-    tau_d : float, second
+    tau_d : float, second, default 200 ms
         Recovery of the resources x.
-    tau_f : float, second
+    tau_f : float, second, default 20 ms
         Decay of the facilitation u.
     """
 

@@ -25,7 +25,7 @@ class SleepReplay(PlasticityRule):
     ----------
     increment, decrement : float
         :math:`\Delta_+, \Delta_-`, in raw weight units.
-    slope : float
+    slope : float, default 0.001
         s, in raw weight units; ignored by the hard gate.
     gate : {"sigmoid", "hard"}
         Form of g.

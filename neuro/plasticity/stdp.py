@@ -36,9 +36,9 @@ class PairSTDP(PlasticityRule):
 
     Parameters
     ----------
-    tau_plus, tau_minus : float, second
+    tau_plus, tau_minus : float, second, default 20 and 20 ms
         Time constants of the pre and post trace.
-    a_plus, a_minus : float
+    a_plus, a_minus : float, default 0.01 and 0.012
         Amplitudes of potentiation and depression, in the unit of the weight (multiplicative:
         without unit); both positive for the usual window.
     w_min, w_max : float, optional
@@ -108,8 +108,8 @@ class TripletSTDP(PlasticityRule):
 
     Parameters
     ----------
-    tau_plus, tau_minus, tau_x, tau_y : float, second
-    a2_plus, a3_plus, a2_minus, a3_minus : float
+    tau_plus, tau_minus, tau_x, tau_y : float, second, default 16.8, 33.7, 101 and 125 ms
+    a2_plus, a3_plus, a2_minus, a3_minus : float, default 5e-10, 6.2e-3, 7e-3 and 2.3e-4
         Pair and triplet amplitudes, in the unit of the weight.
     w_min, w_max : float, optional
         Bounds.
@@ -166,17 +166,18 @@ class VoltageSTDP(PlasticityRule):
 
     Parameters
     ----------
-    a_ltd : float, 1/volt
-    a_ltp : float, 1/(volt² second)
-    theta_minus, theta_plus : float, volt
+    a_ltd : float, 1/volt, default 0.14
+    a_ltp : float, 1/(volt² second), default 5.3e3
+    theta_minus, theta_plus : float, volt, default -70.6 and -45.3 mV
         Thresholds of the low-passes and of the potential.
-    tau_minus, tau_plus, tau_x, tau_homeostatic : float, second
+    tau_minus, tau_plus, tau_x, tau_homeostatic : float, second, default 10, 7, 15 and 1000 ms
         Time constants of :math:`\bar u_-, \bar u_+, \bar x, \bar{\bar u}`.
-    E_L : float, volt
+    E_L : float, volt, default -70.6 mV
         Resting potential of the target; low-passes start there.
-    u_ref : float, volt or None
+    u_ref : float, volt, default 7.75 mV
         Reference of the homeostatic factor; None: no homeostasis.
-    w_min, w_max : float, optional
+    w_min : float or None, default 0
+    w_max : float, optional
         Bounds.
     every : float, second, optional
         Time step of potentiation, which visits every synapse; each step by default.
