@@ -27,7 +27,7 @@ HEADER = "neuro_io.h"
 
 
 class CodeObject(CPPStandaloneCodeObject):  # type: ignore[misc]
-    """C++ code from Brian2's templates and our two for synapses."""
+    """C++ code from Brian2's templates and those of ours."""
 
     templater = CPPStandaloneCodeObject.templater.derive(__package__, templates_dir=".")
 
