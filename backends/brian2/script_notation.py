@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
+from brian2 import NeuronGroup, SpikeGeneratorGroup, StateMonitor, Synapses
 from brian2.equations.equations import Equations
 
 from neuro.backends.brian2.notation import Notation, clean
@@ -47,8 +48,18 @@ GLOBALS = frozenset(
     | {"StateMonitor", "Synapses", "prefs", "second", *FUNCTIONS.values(), *dir(builtins)}
 )
 
-#: Of variables: what Brian2 adds to groups and synapses, and beginnings and endings of ours.
-_TAKEN = frozenset({"delay", "i", "j", "k", "lastspike", "lastupdate", "not_refractory", "rates"})
+#: Attributes of Brian2's objects, which a variable of that name would replace or be hidden by.
+_TAKEN = frozenset(
+    {"abstract_code", "check_units", "codeobj", "codeobj_class", "default_event", "equations"}
+    | {"event_codes", "event_driven", "events", "group", "indices", "multisynaptic_index"}
+    | {"n_indices", "namespace", "needed_variables", "order", "pre", "post", "record"}
+    | {"record_all", "record_variables", "recorded_variables", "resetter", "source", "start"}
+    | {"state_updater", "stop", "subexpression_updater", "summed_updaters", "target", "template"}
+    | {"template_kwds", "thresholder", "variables", "when", "i", "j", "k", "lastspike"}
+    | {"lastupdate", "not_refractory"}
+).union(*(dir(kind) for kind in (NeuronGroup, SpikeGeneratorGroup, StateMonitor, Synapses)))
+
+#: Beginnings and endings of names that we or Brian2 make.
 _OURS = re.compile(r"_|new_|local_|arrived_|.*_(pre|post|shared|unit)$|N_")
 
 #: A literal with more characters than this is named before its block of code.

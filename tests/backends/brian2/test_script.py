@@ -156,6 +156,31 @@ def test_script_reads_like_the_network(tmp_path):
     assert_as_reference(run_script(path), program, 10)
 
 
+def test_names_that_brian2_keeps_for_itself(tmp_path):
+    net = nr.Network("taken")
+    model = nr.NeuronModel(
+        "dorder/dt = -order / tau : 1; de/dt = (order - e) / tau : 1; name : 1",
+        parameters={"tau": (10e-3, "second")},
+        inputs={"clock": "1"},
+        after="order += clock; name = order + e",
+        threshold="name > 1",
+        reset="order = 0",
+        name="awkward",
+    )
+    net.population("in", nr.SpikeTimes([1, 2, 3, 9], [0, 1, 1, 0]), size=2)
+    net.population("exc", model, size=2)
+    net.connect("in", "exc", weights=np.array([[0.5, 0.75], [0.25, 0.5]]), name="delay")
+    net.record("exc")
+    net.record("exc", "order")
+    net.record("exc", "name")
+    path = tmp_path / "taken.py"
+    with nr.compile(net, backend="brian2") as sim:
+        sim.to_script(path, duration=20e-3)
+        found = run_script(path)
+        assert len(found["exc.units"])
+        assert_as_reference(found, sim.program, 20)
+
+
 def test_a_value_that_has_two_names_is_not_changed_in_place():
     """``_old = v; v = v + 1; u = _old``: NumPy's ``v += 1`` would change ``_old`` as well."""
     kinds = {"p.v": "float", "p.u": "float"}
