@@ -15,7 +15,7 @@ from torch import Tensor
 
 from neuro.backends.torch.delivery import Delivery, add_rows
 from neuro.backends.torch.memory import Memory
-from neuro.backends.torch.spikes import SpikeList
+from neuro.backends.torch.spikes import FlatSpikes, SpikeList
 from neuro.connectivity import Convolution
 from neuro.program import array_of
 
@@ -67,7 +67,7 @@ class ConvolutionDelivery(Delivery[SpikeList]):
             patches = self._patches(images).reshape(-1)
             flat = np.flatnonzero(patches.cpu().numpy())
             bags = len(patches) // self._elements
-            found = SpikeList(flat, bags, self._elements, out.device)
+            found = FlatSpikes(flat, bags, self._elements, out.device)
             return self._added(found.places, found.bounds, rows, None)
 
         self._in_parts(arriving.mask(), part, out)

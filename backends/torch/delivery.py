@@ -18,9 +18,9 @@ from neuro.backends.torch.memory import Memory
 from neuro.backends.torch.spikes import Chosen, SpikeList
 from neuro.program import array_of
 
-#: Columns of a float32 matrix that are added up at a time: a row's part and the sum stay in
-#: registers, which made it twice as quick on a CPU with AVX-512.
-COLUMNS = 256
+#: Columns of a float32 matrix that are added up at a time on a CPU, if its rows are listed so many
+#: times each: this part of the matrix and the sums stay in the cache, which was twice as fast.
+COLUMNS, OFTEN = 256, 8
 
 #: Share of units that spike from which a matrix product is quicker (1000 to 1000, batch 32).
 BUSY = {torch.float32: 0.2, torch.float64: 0.1}
@@ -67,8 +67,9 @@ def add_rows(
     shares : Tensor, optional
         A factor of each listed row: 0 or 1, with which a fused multiply-add is exact.
     """
-    width = matrix.shape[1]
-    block = COLUMNS if matrix.dtype == torch.float32 and not matrix.is_cuda else width
+    height, width = matrix.shape
+    in_parts = matrix.dtype == torch.float32 and len(index) > OFTEN * height and not matrix.is_cuda
+    block = COLUMNS if in_parts else width
     for low in range(0, width, block):
         part = matrix[:, low : low + block]
         sums = torch.embedding_bag(part, index, bounds, False, 0, False, shares, True)[0]

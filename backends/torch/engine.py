@@ -21,8 +21,12 @@ from neuro.engine import Engine, Recorded, State
 from neuro.program import Arrive, Plasticity, Program, Reset, Threshold, Update
 from neuro.progress import Progress
 
-#: Bytes for spikes, inputs and traces of one chunk of steps, and most steps of one.
+#: Bytes for spikes and traces of one chunk of steps, and most steps of one.
 CHUNK_BYTES, CHUNK_STEPS = 2**24, 1024
+#: Bytes for inputs that are delivered together; they are read again while they are in the cache.
+BLOCK_BYTES = 2**22
+#: Most steps of a graph.
+GRAPH_STEPS = 64
 
 #: Does one step of the program in step j of the chunk.
 Call = Callable[[int], None]
@@ -44,7 +48,7 @@ class TorchEngine(Engine):
         self._expressions = Expressions(self._memory)
         self._everywhere = Units(self._memory)
         self._step = 0
-        self._chunk = _chunk_steps(program, plan, self._memory.items)
+        self._chunk, self._block = _lengths(program, plan, self._memory.items)
         items, delays = self._memory.items, program.max_delays
         self._feeds = {
             p: Feed(source, items, delays.get(p, 0)) for p, source in program.sources.items()
@@ -96,33 +100,40 @@ class TorchEngine(Engine):
         return Recorded(found, traces, self.batch)
 
     def _begin(self, count: int) -> None:
-        """Ask the sources, and deliver what can be delivered for all steps of the chunk."""
-        start, sizes = self._step, self.program.sizes
+        """Ask the sources."""
+        start = self._step
         for population, feed in self._feeds.items():
             feed.load(start, start + count)
             if population in self._projections.watched:
                 history = self._histories[population]
                 history.load(feed.events(start - history.before, start + count), start)
-        for inputs in self._at_once:
-            inputs.prepare(self._feeds[inputs.source], sizes[inputs.source], start, count)
 
     def _pass(self, count: int) -> None:
-        def steps() -> None:
-            for j in range(count):
+        for first in range(0, count, self._block):
+            steps = range(first, min(first + self._block, count))
+            for inputs in self._at_once:
+                source = inputs.source
+                feed, size = self._feeds[source], self.program.sizes[source]
+                inputs.prepare(feed, size, self._step + first, first, len(steps))
+            self._run_block(steps)
+
+    def _run_block(self, steps: range) -> None:
+        def run() -> None:
+            for j in steps:
                 for call in self._calls:
                     call(j)
 
-        if self._graphs is None or count < self._chunk:
-            steps()
+        if self._graphs is None or len(steps) < self._chunk:
+            run()
             return
-        self._graphs.run(self._due(count), steps)
+        self._graphs.run(self._due(steps), run)
         for inputs in self._at_once:
-            inputs.provide(count - 1)
+            inputs.provide(steps[-1])
 
-    def _due(self, count: int) -> tuple[tuple[int, ...], ...]:
+    def _due(self, steps: range) -> tuple[tuple[int, ...], ...]:
         """In which steps of the chunk each rule does what it does only every so often."""
         return tuple(
-            tuple(j for j in range(count) if self._is_due(step, j))
+            tuple(j for j in steps if self._is_due(step, j))
             for step in self.program.steps
             if isinstance(step, Plasticity) and step.on_step
         )
@@ -142,7 +153,7 @@ class TorchEngine(Engine):
     def _arrive(self, step: Arrive) -> Call:
         if not at_once(self.program, self._plan, step):
             return self._projections.step_by_step(step)
-        inputs = self._projections.at_once(step, self._chunk)
+        inputs = self._projections.at_once(step, self._block)
         self._at_once.append(inputs)
         return inputs.provide
 
@@ -239,11 +250,18 @@ class TorchEngine(Engine):
         return Events(np.tile(steps, count), items, np.tile(units, count))
 
 
-def _chunk_steps(program: Program, plan: Plan, items: int) -> int:
-    """As many steps as fit into the memory for a chunk."""
-    numbers = sum(width_of(program, r) for r in program.records if r.variable != "spikes")
-    for step in program.steps:
-        if isinstance(step, Arrive) and at_once(program, plan, step):
-            numbers += program.sizes[step.target]
-    each = items * (sum(program.sizes.values()) + numbers * program.dtype.itemsize)
-    return max(1, min(CHUNK_STEPS, CHUNK_BYTES // each))
+def _lengths(program: Program, plan: Plan, items: int) -> tuple[int, int]:
+    """Steps of a chunk, and of a block in it: as many as fit into the memory for them."""
+    number = items * program.dtype.itemsize
+    kept = items * sum(program.sizes.values())
+    kept += number * sum(width_of(program, r) for r in program.records if r.variable != "spikes")
+    delivered = number * sum(
+        program.sizes[step.target]
+        for step in program.steps
+        if isinstance(step, Arrive) and at_once(program, plan, step)
+    )
+    most = GRAPH_STEPS if plan.graphs else CHUNK_STEPS
+    chunk = max(1, min(most, CHUNK_BYTES // kept))
+    # A graph is a block: what comes from the host must be there before it starts.
+    block = BLOCK_BYTES // delivered if delivered and not plan.graphs else chunk
+    return chunk, max(1, min(chunk, block))

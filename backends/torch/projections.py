@@ -43,7 +43,7 @@ def as_matrix(program: Program, step: Arrive) -> bool:
 
 
 def at_once(program: Program, plan: Plan, step: Arrive) -> bool:
-    """Whether the input of all steps of a chunk is delivered together: its spikes are known."""
+    """Whether the input of many steps is delivered together: its spikes are known."""
     if step.source not in program.sources or not static(program, step):
         return False
     # Single additions are made in the order of their list only on a CPU.
@@ -139,10 +139,10 @@ class Projections:
         arriving, into = self.arriving(step), self._memory.tensors[step.into]
         return lambda j: deliver(arriving(j), into)
 
-    def at_once(self, step: Arrive, chunk: int) -> AtOnce:
-        """Delivery for all steps of a chunk."""
+    def at_once(self, step: Arrive, block: int) -> AtOnce:
+        """Delivery for up to ``block`` steps together."""
         deliver: Callable[..., None] = self.delivery(step)
-        return AtOnce(step, self._find(step), deliver, self._memory, chunk)
+        return AtOnce(step, self._find(step), deliver, self._memory, block)
 
     # --- learning ---
 
@@ -157,7 +157,7 @@ class Projections:
 
 
 class AtOnce:
-    """Delivery from a source for all steps of a chunk.
+    """Delivery from a source for many steps together.
 
     Parameters
     ----------
@@ -165,36 +165,34 @@ class AtOnce:
     find, deliver : callable
         From spikes to arrivals, and to input.
     memory : Memory
-    chunk : int
-        Most steps of a chunk.
+    block : int
+        Most steps that are delivered together.
     """
 
     def __init__(
-        self, step: Arrive, find: Find, deliver: Callable[..., None], memory: Memory, chunk: int
+        self, step: Arrive, find: Find, deliver: Callable[..., None], memory: Memory, block: int
     ) -> None:
         self.source = step.source
         self._into, self._find, self._deliver, self._memory = step.into, find, deliver, memory
         items, size = memory.tensors[step.into].shape
-        self._buffer = torch.empty((items, chunk, size), dtype=memory.dtype, device=memory.device)
+        self._buffer = torch.empty((items, block, size), dtype=memory.dtype, device=memory.device)
         self._rows = self._buffer.unbind(1)
+        self._first = 0
 
-    def prepare(self, feed: Feed, size: int, start: int, count: int) -> None:
-        """Deliver what arrives in ``count`` steps from step ``start`` on.
+    def prepare(self, feed: Feed, size: int, start: int, j: int, count: int) -> None:
+        """Deliver what arrives in ``count`` steps, the first of which is step ``j`` of the chunk.
 
-        ``feed`` is that of the source, which has ``size`` units.
+        ``feed`` is that of the source, which has ``size`` units; ``start`` is the number of the
+        first step.
         """
-        items = self._memory.items
 
         def spikes(ago: int) -> SpikeList:
             first = start - ago
-            flat = [
-                (steps + (item * count - first)) * size + units
-                for item, (steps, units) in enumerate(feed.within(first, first + count))
-            ]
-            return SpikeList(np.concatenate(flat), items * count, size, self._memory.device)
+            return feed.listed(first, first + count, size, self._memory.device)
 
+        self._first = j
         self._deliver(self._find(spikes), self._buffer[:, :count])
 
     def provide(self, j: int) -> None:
         """Make the input of step j of the chunk the one that the program reads."""
-        self._memory.tensors[self._into] = self._rows[j]
+        self._memory.tensors[self._into] = self._rows[j - self._first]

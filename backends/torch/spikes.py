@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Union
@@ -14,7 +15,11 @@ from torch import Tensor
 from neuro.connectivity import IntArray
 from neuro.program import EventSource
 
+#: Steps and units of spikes.
+Train = tuple[IntArray, IntArray]
+
 NONE: IntArray = np.zeros(0, np.int64)
+SILENCE: Train = NONE, NONE
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,54 +47,60 @@ def joined(parts: list[Events]) -> Events:
     )
 
 
-class SpikeList:
-    """Spikes of some rows (the items of a step, or the steps and items of a chunk) as numbers.
+class SpikeList(ABC):
+    """Spikes of some rows (the items of a step, or steps of items) as numbers, in order.
 
-    Parameters
+    Attributes
     ----------
-    flat : array of int
-        ``row * size + unit`` of each spike, ascending.
     rows, size : int
         Number of rows; units of the population.
-    device : torch.device
-        Where tensors are made.
     """
 
-    def __init__(self, flat: IntArray, rows: int, size: int, device: torch.device) -> None:
-        self.flat, self.rows, self.size, self._device = flat, rows, size, device
+    def __init__(self, rows: int, size: int, device: torch.device) -> None:
+        self.rows, self.size, self._device = rows, size, device
 
-    def __len__(self) -> int:
-        return len(self.flat)
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def flat(self) -> IntArray:
+        """``row * size + unit`` of each spike, ascending."""
+
+    @property
+    @abstractmethod
+    def unit(self) -> IntArray:
+        """Unit of each spike."""
+
+    @property
+    @abstractmethod
+    def edges(self) -> IntArray:
+        """Where the spikes of each row begin, and where the last end."""
 
     @cached_property
     def row(self) -> IntArray:
         """Row of each spike."""
-        return self.flat // self.size
-
-    @cached_property
-    def unit(self) -> IntArray:
-        """Unit of each spike."""
-        return self.flat if self.rows == 1 else self.flat % self.size
+        return np.repeat(np.arange(self.rows), np.diff(self.edges))
 
     @cached_property
     def places(self) -> Tensor:
         """``flat`` as a tensor."""
-        return self.tensor(self.flat)
+        return self._tensor(self.flat)
 
     @cached_property
     def row_index(self) -> Tensor:
         """``row`` as a tensor."""
-        return self.tensor(self.row)
+        return self._tensor(self.row)
 
     @cached_property
     def unit_index(self) -> Tensor:
         """``unit`` as a tensor."""
-        return self.tensor(self.unit)
+        return self._tensor(self.unit)
 
     @cached_property
     def bounds(self) -> Tensor:
-        """Where the spikes of each row begin, and where the last end."""
-        return self.tensor(np.searchsorted(self.flat, np.arange(self.rows + 1) * self.size))
+        """``edges`` as a tensor."""
+        return self._tensor(self.edges)
 
     def mask(self) -> Tensor:
         """The spikes as truth values ``[rows, size]``."""
@@ -97,10 +108,75 @@ class SpikeList:
         mask[self.places] = True
         return mask.view(self.rows, self.size)
 
-    def tensor(self, values: IntArray) -> Tensor:
-        """Numbers as a tensor on the device."""
+    def _tensor(self, values: IntArray) -> Tensor:
         found = torch.from_numpy(values)
         return found if self._device.type == "cpu" else found.to(self._device)
+
+
+class FlatSpikes(SpikeList):
+    """Spikes given by their places.
+
+    Parameters
+    ----------
+    flat : array of int
+    rows, size : int
+    device : torch.device
+    """
+
+    def __init__(self, flat: IntArray, rows: int, size: int, device: torch.device) -> None:
+        super().__init__(rows, size, device)
+        self._flat = flat
+
+    def __len__(self) -> int:
+        return len(self._flat)
+
+    @property
+    def flat(self) -> IntArray:
+        """As given."""
+        return self._flat
+
+    @cached_property
+    def unit(self) -> IntArray:
+        """The rest of a division."""
+        return self._flat if self.rows == 1 else self._flat % self.size
+
+    @cached_property
+    def edges(self) -> IntArray:
+        """Found by search."""
+        return np.searchsorted(self._flat, np.arange(self.rows + 1) * self.size)
+
+
+class RowSpikes(SpikeList):
+    """Spikes given row by row.
+
+    Parameters
+    ----------
+    unit, edges : array of int
+    size : int
+    device : torch.device
+    """
+
+    def __init__(self, unit: IntArray, edges: IntArray, size: int, device: torch.device) -> None:
+        super().__init__(len(edges) - 1, size, device)
+        self._unit, self._edges = unit, edges
+
+    def __len__(self) -> int:
+        return len(self._unit)
+
+    @property
+    def unit(self) -> IntArray:
+        """As given."""
+        return self._unit
+
+    @property
+    def edges(self) -> IntArray:
+        """As given."""
+        return self._edges
+
+    @cached_property
+    def flat(self) -> IntArray:
+        """Computed."""
+        return self.row * self.size + self._unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,33 +219,45 @@ class Feed:
     def __init__(self, source: EventSource, items: int, before: int) -> None:
         self._replicas = [source.replica(item) for item in range(items)]
         self._before, self._stop = before, 0
-        #: Steps and units of the spikes of each item.
-        self._emitted = [(NONE, NONE)] * items
+        #: Steps and units of the spikes of each item, in two pieces: older ones, the last loaded.
+        self._emitted: list[tuple[Train, Train]] = [(SILENCE, SILENCE)] * items
 
     def load(self, start: int, stop: int) -> None:
         """Have at hand the spikes of the steps ``start - before <= k < stop``."""
         for item, replica in enumerate(self._replicas):
-            steps, units = self._emitted[item]
-            first = np.searchsorted(steps, start - self._before)
-            new_steps, new_units = replica.events(start, stop)
-            self._emitted[item] = (
-                np.concatenate([steps[first:], new_steps]),
-                np.concatenate([units[first:], new_units]),
-            )
+            old = [_window(train, start - self._before, start) for train in self._emitted[item]]
+            steps, units = (np.concatenate(both) for both in zip(*old, strict=True))
+            self._emitted[item] = (steps, units), replica.events(start, stop)
         self._stop = stop
 
-    def within(self, start: int, stop: int) -> list[tuple[IntArray, IntArray]]:
-        """Steps and units of the spikes with ``start <= step < stop``, for each item."""
-        found = []
-        for steps, units in self._emitted:
-            low, high = np.searchsorted(steps, [start, stop])
-            found.append((steps[low:high], units[low:high]))
-        return found
+    def within(self, start: int, stop: int) -> list[tuple[Train, Train]]:
+        """Steps and units of the spikes with ``start <= step < stop``: for each item two pieces."""
+        return [
+            (_window(old, start, stop), _window(new, start, stop)) for old, new in self._emitted
+        ]
+
+    def listed(self, start: int, stop: int, size: int, device: torch.device) -> SpikeList:
+        """The same as a list; its rows are the steps of the first item, of the second, ..."""
+        ends, units, count = [np.zeros(1, np.int64)], [NONE], 0
+        steps = np.arange(start + 1, stop + 1)
+        for pieces in self.within(start, stop):
+            end = np.full(len(steps), count)
+            for k, unit in pieces:
+                if len(k):
+                    end += np.searchsorted(k, steps)
+                    units.append(unit)
+                    count += len(k)
+            ends.append(end)
+        return RowSpikes(np.concatenate(units), np.concatenate(ends), size, device)
 
     def events(self, start: int, stop: int) -> Events:
         """The same, sorted by item, step, unit."""
-        parts = self.within(start, stop)
-        return joined([Events(k, np.full(len(k), b), i) for b, (k, i) in enumerate(parts)])
+        parts = [
+            Events(steps, np.full(len(steps), item), units)
+            for item, pieces in enumerate(self.within(start, stop))
+            for steps, units in pieces
+        ]
+        return joined(parts)
 
     def recent(self) -> Events:
         """Spikes that are still on their way."""
@@ -180,7 +268,13 @@ class Feed:
         self._stop = stop
         for item in range(len(self._emitted)):
             own = events.items == item
-            self._emitted[item] = events.steps[own], events.units[own]
+            self._emitted[item] = (events.steps[own], events.units[own]), SILENCE
+
+
+def _window(train: Train, start: int, stop: int) -> Train:
+    steps, units = train
+    low, high = np.searchsorted(steps, (start, stop))
+    return steps[low:high], units[low:high]
 
 
 class History:
@@ -219,7 +313,7 @@ class History:
         if found is None:
             assert self._on_host is not None
             flat = np.flatnonzero(self._on_host[row])
-            found = SpikeList(flat, self.items, self.size, self.masks.device)
+            found = FlatSpikes(flat, self.items, self.size, self.masks.device)
             self._lists[row] = found
         return found
 

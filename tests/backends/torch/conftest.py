@@ -139,6 +139,7 @@ def _loop(seed: int, exact: bool) -> nr.Network:
     owner = net.connect(exc, inh, weights(24, 8, 0.3), plasticity=gentle, name="c")
     net.connect(inh, exc, nr.transpose_of(owner), gain=-1.0, delay=3e-3, name="d")
     net.connect(inh, exc, -weights(8, 24, 0.3), name="e")
+    net.connect(source, inh, weights(20, 8, 0.1), delay=4e-3, name="f")
     net.record(source, units=[1, 5])
     net.record(exc)
     net.record(inh)

@@ -81,17 +81,18 @@ def test_reading_gives_a_copy(loop, engine):
     assert ours.state().arrays["b.gain"] == 2.0
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 7])
+@pytest.mark.parametrize(("chunk", "block"), [(1, 1), (2, 2), (7, 3), (100, 4)])
 def test_where_chunks_of_steps_are_cut_does_not_matter(
-    loop, engine, same_record, same_state, monkeypatch, delivery, chunk
+    loop, engine, same_record, same_state, monkeypatch, delivery, chunk, block
 ):
     import neuro.backends.torch.engine as module
 
     program = loop()
-    whole = engine(program, delivery=delivery)
+    whole = engine(program, batch=2, delivery=delivery)
     expected = whole.run(60, Silent())
     monkeypatch.setattr(module, "CHUNK_STEPS", chunk)
-    pieces = engine(program, delivery=delivery)
+    monkeypatch.setattr(module, "BLOCK_BYTES", block * 2 * 8 * 8)  # items, units, bytes
+    pieces = engine(program, batch=2, delivery=delivery)
     same_record(pieces.run(60, Silent()), expected)
     same_state(pieces.state(), whole.state())
 
