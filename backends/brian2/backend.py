@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from neuro.engine import Variant
-from neuro.errors import CompileError
+from neuro.errors import BackendError, CompileError
 from neuro.program import Program
 
-TARGETS = ("auto", "numpy", "cython", "cpp")
+TARGETS = ("auto", "numpy", "cython", "cpp", "cuda")
 
 
 class Brian2Backend:
@@ -20,7 +20,8 @@ class Brian2Backend:
     Options of :meth:`compile`: ``target`` is ``"numpy"`` (no compiler), ``"cython"``, ``"cpp"``
     (C++ standalone; fastest for long runs) or ``"auto"``; ``threads`` is how many threads ``cpp``
     may use, with the same bits for any number; ``cache_dir`` keeps compiled code, by default
-    ``$NEURO_CACHE`` or ``neuro`` in the user's cache.
+    ``$NEURO_CACHE`` or ``neuro`` in the user's cache. ``"cuda"`` (code by Brian2CUDA) needs an
+    NVIDIA GPU and nvcc to run; ``compute_capability``, for example 9.0, is by default the GPU's.
     """
 
     name = "brian2"
@@ -48,10 +49,11 @@ class Brian2Backend:
         target = options.pop("target", "auto")
         cache_dir = options.pop("cache_dir", None)
         threads = options.pop("threads", 1)
+        capability = options.pop("compute_capability", None)
         if options:
             raise CompileError(
                 f"backend 'brian2' has no option {', '.join(map(repr, options))};"
-                " it has target, threads and cache_dir"
+                " it has target, threads, compute_capability and cache_dir"
             )
         if target not in TARGETS:
             raise CompileError(f"target {target!r} of backend 'brian2' is not one of {TARGETS}")
@@ -62,10 +64,24 @@ class Brian2Backend:
                 f"backend 'brian2': target {target!r} runs on one thread; threads={threads} goes"
                 " with target='cpp'"
             )
+        if target == "cuda" and importlib.util.find_spec("brian2cuda") is None:
+            raise BackendError(
+                "backend 'brian2': target='cuda' needs Brian2CUDA, which is not installed; run:"
+                " pip install 'neuro[cuda]'"
+            )
+        if capability is not None and (target != "cuda" or not _is_capability(capability)):
+            raise CompileError(
+                f"backend 'brian2': compute_capability={capability!r} must be a number such as 9.0,"
+                " and goes with target='cuda'"
+            )
         from neuro.backends.brian2.drawing import draw
         from neuro.backends.brian2.engine import Brian2Engine
         from neuro.backends.brian2.targets import Chooser, cache_folder
 
         folder = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
         plan = draw(program)
-        return Brian2Engine(plan, Chooser(plan, target, folder, threads))
+        return Brian2Engine(plan, Chooser(plan, target, folder, threads, capability))
+
+
+def _is_capability(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 5 <= value < 100

@@ -19,16 +19,16 @@ import numpy as np
 
 from neuro._version import __version__
 from neuro.backends.brian2.blueprint import Blueprint
-from neuro.backends.brian2.compiler import compile_program, compiler_id, flags
+from neuro.backends.brian2.toolchain import Cpp, Toolchain
 from neuro.equations.elementary import RECIPES
 from neuro.errors import BackendError
 
 MANIFEST = "manifest.json"
 
 
-def program_folder(plan: Blueprint, cache: Path, threaded: bool = False) -> Path:
+def program_folder(plan: Blueprint, cache: Path, tools: Toolchain = Cpp()) -> Path:
     """Folder of the compiled program of a blueprint, whether it exists or not."""
-    return cache / "brian2-cpp" / _key(_manifest(plan, threaded))
+    return _folder(cache, tools, _manifest(plan, tools))
 
 
 def is_built(folder: Path) -> bool:
@@ -36,18 +36,16 @@ def is_built(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and os.access(folder / "main", os.X_OK)
 
 
-def build(plan: Blueprint, cache: Path, threaded: bool = False) -> Path:
+def build(plan: Blueprint, cache: Path, tools: Toolchain = Cpp()) -> Path:
     """Folder with the compiled program of a blueprint; compiles it if it is not in the cache.
-
-    A program that is ``threaded`` takes the number of threads when it starts.
 
     Raises
     ------
     BackendError
         No compiler, an error of the compiler, or a cache folder that cannot be written.
     """
-    manifest = _manifest(plan, threaded)
-    target = cache / "brian2-cpp" / _key(manifest)
+    manifest = _manifest(plan, tools)
+    target = _folder(cache, tools, manifest)
     if is_built(target):
         return target
     try:
@@ -55,11 +53,12 @@ def build(plan: Blueprint, cache: Path, threaded: bool = False) -> Path:
         work = Path(tempfile.mkdtemp(prefix=f"{target.name[:12]}.building-", dir=target.parent))
     except OSError as error:
         raise BackendError(
-            f"brian2 (cpp): cannot write to the cache {str(cache)!r} ({error.strerror}); set"
-            " NEURO_CACHE or the option cache_dir to a folder that you can write to"
+            f"brian2 ({tools.target}): cannot write to the cache {str(cache)!r}"
+            f" ({error.strerror}); set NEURO_CACHE or the option cache_dir to a folder that you"
+            " can write to"
         ) from error
     try:
-        _build(plan, work, threaded)
+        _build(plan, work, tools)
         (work / MANIFEST).write_text(json.dumps(manifest, indent=2))
         _move(work, target)
     finally:
@@ -67,15 +66,10 @@ def build(plan: Blueprint, cache: Path, threaded: bool = False) -> Path:
     return target
 
 
-def _build(plan: Blueprint, work: Path, threaded: bool) -> None:
-    from neuro.backends.brian2.sandbox import import_brian2
-
-    import_brian2()
-    from neuro.backends.brian2.standalone import write_sources
-
+def _build(plan: Blueprint, work: Path, tools: Toolchain) -> None:
     sources = work / "sources"
     sources.mkdir()
-    program = compile_program(sources, write_sources(plan, sources), threaded)
+    program = tools.compile(sources, tools.write(plan, sources))
     shutil.move(program, work / "main")
     shutil.move(sources / "static_arrays", work / "static_arrays")
     for pattern in ("*.o", "*.gch"):  # the text stays, for whoever wants to read it
@@ -93,16 +87,20 @@ def _move(work: Path, target: Path) -> None:
             if is_built(target):
                 return  # another process was faster
             shutil.rmtree(target, ignore_errors=True)
-    raise BackendError(f"brian2 (cpp): cannot replace {str(target)!r}; remove it and try again")
+    raise BackendError(f"brian2: cannot replace {str(target)!r}; remove it and try again")
 
 
-def _manifest(plan: Blueprint, threaded: bool) -> dict[str, str]:
+def _folder(cache: Path, tools: Toolchain, manifest: dict[str, str]) -> Path:
+    key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:32]
+    return cache / f"brian2-{tools.target}" / key
+
+
+def _manifest(plan: Blueprint, tools: Toolchain) -> dict[str, str]:
     """Everything that the compiled program depends on."""
     here = Path(__file__).parent
     code = hashlib.sha256()
-    for path in sorted(p for p in here.iterdir() if p.suffix in (".py", ".h", ".cpp")):
+    for path in sorted(p for p in here.iterdir() if p.suffix in (".py", ".h", ".cpp", ".cu")):
         code.update(path.read_bytes())
-    code.update(repr(RECIPES).encode())  # printed into the C text
     # Indices of traces are compiled in; "all" depends on the number of synapses.
     traces = hashlib.sha256()
     for trace in plan.traces:
@@ -114,10 +112,5 @@ def _manifest(plan: Blueprint, threaded: bool) -> dict[str, str]:
         "backend": code.hexdigest(),
         "brian2": version("brian2"),
         "numpy": version("numpy"),
-        "compiler": compiler_id(),
-        "flags": " ".join(flags(threaded)),
+        **tools.depends(),
     }
-
-
-def _key(manifest: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:32]

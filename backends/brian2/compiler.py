@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
+from neuro.backends.brian2.calls import Calls
 from neuro.errors import BackendError
 
 #: No fast-math and no fused multiply-add: each operation rounds once, as in NumPy. The two last
@@ -31,6 +29,9 @@ COMPILE_FLAGS = (
 
 #: Added for programs that may use several threads; without it, OpenMP pragmas mean nothing.
 THREAD_FLAGS = ("-fopenmp",)
+
+#: What helps when the compiler fails.
+MEND = "Use target='numpy', which needs no compiler, or set CXX to another compiler."
 
 PRECOMPILED = "neuro_all.h"
 _HEADERS = (
@@ -96,8 +97,7 @@ def compile_program(folder: Path, sources: Sequence[str], threaded: bool = False
     (folder / PRECOMPILED).write_text("\n".join(includes) + "\n")
     command = [compiler(), *flags(threaded), "-I."]
     objects = [f"{Path(source).with_suffix('')}.o" for source in sources]
-    calls = _Calls(folder)
-    try:
+    with Calls(folder, "brian2 (cpp)", MEND) as calls:
         calls.run([*command, "-x", "c++-header", PRECOMPILED, "-o", f"{PRECOMPILED}.gch"])
         command += ["-include", PRECOMPILED, "-c"]
         calls.run_all(
@@ -107,9 +107,6 @@ def compile_program(folder: Path, sources: Sequence[str], threaded: bool = False
             ]
         )
         calls.run([compiler(), *flags(threaded), *objects, "-o", "main"])
-    except BaseException:
-        calls.end()
-        raise
     return folder / "main"
 
 
@@ -118,66 +115,3 @@ def _effort(source: str) -> list[str]:
     name = Path(source).name
     once = ("main.cpp", "objects.cpp", "run.cpp", "before_run_", "after_run_")
     return ["-O1"] if name.startswith(once) else []
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-class _Calls:
-    """Calls of the compiler in a folder; none of them outlives an error or an interrupt."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._running: set[subprocess.Popen[str]] = set()
-
-    def run_all(self, commands: Sequence[Sequence[str]]) -> None:
-        """Run several at a time, as many as there are processors."""
-        with ThreadPoolExecutor(_processors()) as pool:
-            jobs = [pool.submit(self.run, command) for command in commands]
-            try:
-                for job in jobs:
-                    job.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                self.end()
-                raise
-
-    def run(self, command: Sequence[str]) -> None:
-        """Run one to its end."""
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,  # the compiler's own children end with it
-            )
-        except OSError as error:
-            raise BackendError(
-                f"brian2 (cpp): cannot run the compiler {command[0]} ({error.strerror}); set CXX"
-                " to another compiler or use target='numpy'"
-            ) from error
-        self._running.add(process)
-        output = process.communicate()[0]
-        self._running.discard(process)
-        if process.returncode:
-            lines = "\n".join(output.strip().splitlines()[-20:])
-            raise BackendError(
-                f"brian2 (cpp): the compiler failed ({' '.join(command)}):\n{lines}\n"
-                "Use target='numpy', which needs no compiler, or set CXX to another compiler."
-            )
-
-    def end(self) -> None:
-        """Kill what still runs."""
-        for process in list(self._running):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            if process.stdout:
-                process.stdout.close()

@@ -178,7 +178,9 @@ class Brian2Engine(Engine):
         for name, value in state.arrays.items():
             self.write(name, value)
         self._step = state.step
-        self._recent = {p: state.recent.get(p, (_NONE, _NONE)) for p in self.program.max_delays}
+        for population in self.program.max_delays:
+            steps, units = state.recent.get(population, (_NONE, _NONE))
+            self._recent[population] = steps, units
 
     # --- for people ---
 

@@ -1,4 +1,4 @@
-"""The target ``cpp``: each piece is one run of the compiled program in its own process."""
+"""Compiled targets: each piece is one run of the compiled program in its own process."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from neuro.backends.brian2.blueprint import Blueprint
 from neuro.backends.brian2.buildcache import build
 from neuro.backends.brian2.exchange import read_output, write_input
 from neuro.backends.brian2.piece import Outcome, Piece
+from neuro.backends.brian2.toolchain import Toolchain
 from neuro.errors import BackendError
 from neuro.progress import Progress
 
@@ -25,13 +26,15 @@ class ProcessRunner:
     plan : Blueprint
     cache : Path
         Folder of compiled programs.
+    tools : Toolchain
+        What compiles the program.
     threads : int
-        How many the program may use.
+        How many threads of the processor the program may use.
     """
 
-    def __init__(self, plan: Blueprint, cache: Path, threads: int = 1) -> None:
-        self._plan, self._threads = plan, threads
-        self._folder = build(plan, cache, threads > 1)
+    def __init__(self, plan: Blueprint, cache: Path, tools: Toolchain, threads: int = 1) -> None:
+        self._plan, self._target, self._threads = plan, tools.target, threads
+        self._folder = build(plan, cache, tools)
 
     def run(self, piece: Piece, progress: Progress) -> Outcome:
         """Run one piece; files live in a temporary folder, so runs can be made side by side."""
@@ -71,7 +74,7 @@ class ProcessRunner:
         if code:
             text = errors.read_text(errors="replace").strip()[-2000:]
             raise BackendError(
-                f"brian2 (cpp): the compiled program {_ended(code)}"
+                f"brian2 ({self._target}): the compiled program {_ended(code)}"
                 f"{': ' + text if text else ''} ({self._folder}/main); remove that folder to build"
                 " it anew, or use target='numpy'"
             )

@@ -75,6 +75,7 @@ def sandbox(device: Any, precision: str, preferences: Mapping[str, Any]) -> Iter
         "devices.cpp_standalone.openmp_threads": 0,
         **preferences,
     }
+    ours = {name: value for name, value in ours.items() if name in prefs}  # Brian2 2.8 lacks one
     saved = {name: prefs[name] for name in ours}
     active = devices.active_device
     logger = logging.getLogger("brian2")

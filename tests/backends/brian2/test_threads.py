@@ -12,6 +12,7 @@ import pytest
 import neuro as nr
 from neuro.backends.brian2 import BACKEND, buildcache
 from neuro.backends.brian2.drawing import draw
+from neuro.backends.brian2.toolchain import Cpp
 from neuro.backends.reference import BACKEND as REFERENCE
 from neuro.errors import CompileError
 from neuro.lowering import lower
@@ -63,7 +64,7 @@ def test_the_bits_of_one_thread(cache, threads):
 @pytest.mark.build
 def test_one_build_serves_every_number_but_one(tiny, cache):
     plan = draw(tiny())
-    one, several = (buildcache.program_folder(plan, cache, shared) for shared in (False, True))
+    one, several = (buildcache.program_folder(plan, cache, Cpp(shared)) for shared in (False, True))
     assert one != several
     for threads in (2, 3):
         BACKEND.compile(tiny(), target="cpp", threads=threads, cache_dir=cache).run(1, Silent())
