@@ -29,7 +29,7 @@ def events(
 ) -> Program:
     rng = np.random.default_rng(seed)
     net = nr.Network("events", seed=seed)
-    inp = net.population("inp", nr.Poisson(rate=40.0), size=(2, 4, 4))
+    inp = net.population("inp", nr.Poisson(rate=60.0), size=(2, 4, 4))
     image = net.population("image", nr.LIF(tau_m=20e-3, v_threshold=0.6), size=(3, 3, 3))
     small = net.population("small", nr.LIF(tau_m=15e-3, v_threshold=0.3), size=(3, 1, 1))
     cells = net.population("cells", nr.LIF(tau_m=20e-3, v_threshold=1.0, t_ref=2e-3), size=9)
