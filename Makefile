@@ -9,7 +9,7 @@ DEMO_OUT ?= results/demo
 # The options of ruff live in setup.cfg with those of every other tool; ruff itself cannot read it.
 RUFF = $(shell $(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); print(' '.join(p['ruff']['options'].split()))")
 
-.PHONY: help setup demo test test-all lint results bench clean
+.PHONY: help setup demo test test-all lint results bench bench-env clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,17 @@ lint: setup  ## ruff and mypy
 	cp -r backends models benchmarks tests/conformance build/typing/neuro/
 	cp setup.cfg build/typing/ && cd build/typing && $(CURDIR)/$(BIN)/mypy -p neuro
 
+bench-env: .venv-bench/.setup-done  ## environment of the peers that torch is measured beside
+
+# With --no-deps: the peers' own lists bring much that a layer does not need.
+.venv-bench/.setup-done: bench-constraints.txt
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --constraint bench-constraints.txt \
+	    torch numpy scipy matplotlib h5py loguru tqdm requests packaging nir SciencePlots
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --constraint bench-constraints.txt \
+	    --no-deps snntorch norse spikingjelly torchvision nirtorch
+	touch $@
+
 bench: setup  ## benchmarks, each a ratio measured in one run
 	mkdir -p results && $(BIN)/neuro bench --json results/bench.json
 
@@ -54,4 +65,4 @@ results: setup  ## every figure of docs/results.md (about ten minutes)
 	sh docs/results.sh $(BIN)/neuro
 
 clean:  ## remove the environment and caches
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
