@@ -6,7 +6,7 @@ last bit between machines, on a CPU with AVX-512 even the square root (of 0.7 % 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,9 @@ def _exponent(x: Tensor) -> Tensor:
     bits = x.view(torch.int64) + EXPONENT_OFFSET
     return (torch.bitwise_right_shift(bits, 52) - 1023).to(torch.float64)
 
+
+#: Numbers that go through a recipe together on a CPU: all values in between stay in the cache.
+BLOCK = 2**14
 
 _ELEMENTARY: Mapping[str, Callable[..., Tensor]] = {
     "absolute": torch.abs,
@@ -96,8 +99,7 @@ def _function(recipe: Recipe, device: torch.device) -> Callable[..., Tensor]:
     ]
     dead = _dead(recipe)
 
-    def call(*arguments: Tensor) -> Tensor:
-        dtype = arguments[0].dtype
+    def run(arguments: Sequence[Tensor]) -> Tensor:
         values: list[Any] = [argument.to(torch.float64) for argument in arguments]
         for (function, operands), gone in zip(operations, dead, strict=True):
             given = [values[x] if isinstance(x, int) else x for x in operands]
@@ -105,7 +107,18 @@ def _function(recipe: Recipe, device: torch.device) -> Callable[..., Tensor]:
             for x in gone:
                 values[x] = None
         result: Tensor = values[-1]
-        return result.to(dtype)
+        return result.to(arguments[0].dtype)
+
+    def call(*arguments: Tensor) -> Tensor:
+        most = max(argument.numel() for argument in arguments)
+        if most <= BLOCK or device.type != "cpu":
+            return run(arguments)
+        together = torch.broadcast_tensors(*arguments)
+        flat = [argument.reshape(-1) for argument in together]
+        out = torch.empty_like(flat[0])
+        for low in range(0, len(out), BLOCK):
+            out[low : low + BLOCK] = run([argument[low : low + BLOCK] for argument in flat])
+        return out.view(together[0].shape)
 
     return call
 

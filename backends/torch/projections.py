@@ -20,9 +20,9 @@ from neuro.backends.torch.spikes import Arriving, Chosen, Feed, History, SpikeLi
 from neuro.connectivity import Convolution, IntArray, Sparse
 from neuro.program import Arrive, Plasticity, Program
 
-#: Share of all pairs from which a static sparse projection is kept as a matrix, whose rows are
-#: added faster than single synapses; and most bytes of such a matrix.
-MATRIX_DENSITY, MATRIX_BYTES = 0.05, 2**28
+#: Share of all pairs, by type of the weights, from which a static sparse projection is kept as a
+#: matrix, whose rows are added faster than single synapses; and most bytes of such a matrix.
+MATRIX_DENSITY, MATRIX_BYTES = {"float32": 0.015, "float64": 0.04}, 2**27
 
 #: Finds what arrives, given the spikes of so many steps before.
 Find = Callable[[Callable[[int], SpikeList]], SpikeList | Chosen]
@@ -39,7 +39,8 @@ def as_matrix(program: Program, step: Arrive) -> bool:
     if not isinstance(c, Sparse) or step.delays or c.has_multapses or not static(program, step):
         return False
     pairs = c.n_pre * c.n_post
-    return c.count >= MATRIX_DENSITY * pairs and pairs * program.dtype.itemsize <= MATRIX_BYTES
+    small = pairs * program.dtype.itemsize <= MATRIX_BYTES
+    return small and c.count >= MATRIX_DENSITY[program.precision] * pairs
 
 
 def at_once(program: Program, plan: Plan, step: Arrive) -> bool:

@@ -17,8 +17,9 @@ from neuro.backends.torch.memory import Memory
 from neuro.backends.torch.sparse import Wiring
 from neuro.backends.torch.spikes import Arriving, Chosen, SpikeList, Spikes
 
-#: Share of units with an event from which it is quicker to visit all synapses.
-BUSY = 0.3
+#: Share of units with an event from which it is quicker to visit a whole matrix than the lines of
+#: these units: for lines that are rows of the matrix in memory, and for columns.
+BUSY_ROWS, BUSY_COLUMNS = 0.7, 0.2
 
 
 class Scope(ABC):
@@ -138,7 +139,9 @@ class MatrixSynapses(Synapses):
 
     def _of(self, spikes: Spikes, side: str) -> Scope:
         if isinstance(spikes, SpikeList):
-            if len(spikes) < BUSY * spikes.rows * spikes.size:
+            rows = self._transposed == (side == "post")
+            busy = BUSY_ROWS if rows else BUSY_COLUMNS
+            if len(spikes) < busy * spikes.rows * spikes.size:
                 return _Lines(self._memory, self._transposed, side, spikes)
             spikes = spikes.mask()
         mask = spikes.unsqueeze(-1 if side == "pre" else -2)

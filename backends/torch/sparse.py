@@ -26,8 +26,10 @@ class Lists:
     """
 
     def __init__(self, ends: IntArray, units: int) -> None:
-        self._order = np.argsort(ends, kind="stable")
-        self._start = np.searchsorted(ends[self._order], np.arange(units + 1))
+        in_order = bool(np.all(ends[1:] >= ends[:-1]))
+        self._order = None if in_order else np.argsort(ends, kind="stable")
+        sorted_ends = ends if self._order is None else ends[self._order]
+        self._start = np.searchsorted(sorted_ends, np.arange(units + 1))
 
     def __call__(self, spikes: SpikeList) -> Chosen:
         """Every synapse of the units that spiked, in order of the spikes."""
@@ -35,7 +37,8 @@ class Lists:
         count = self._start[spikes.unit + 1] - first
         ends = np.cumsum(count)
         flat = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - count), count)
-        return Chosen(np.repeat(spikes.row, count), self._order[flat], spikes.rows)
+        synapse = flat if self._order is None else self._order[flat]
+        return Chosen(np.repeat(spikes.row, count), synapse, spikes.rows)
 
 
 class Wiring:

@@ -10,6 +10,7 @@ from neuro.backends.torch.expressions import Expressions
 from neuro.backends.torch.memory import Memory
 from neuro.equations.evaluation import evaluator
 from neuro.equations.expression import parse_expression
+from neuro.equations.functions import power
 from neuro.program import Array, Program
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, -1e-310, 2.3e-308, 1e308, 745.2]
@@ -73,3 +74,15 @@ def test_many_numbers_are_compared_like_few():
     found, expected = both("a >= b", "float32")
     assert 2 * len(found) >= _MANY
     assert np.array_equal(found, expected)
+
+
+def test_functions_of_many_numbers_run_in_blocks(monkeypatch):
+    """Operands of other shapes are spread out first."""
+    import neuro.backends.torch.functions as module
+
+    monkeypatch.setattr(module, "BLOCK", 7)
+    functions = module.portable(torch.device("cpu"))
+    base, exponent = np.linspace(0.1, 9, 40).reshape(5, 8), np.array([[-1.5], [0], [0.3], [2], [7]])
+    found = functions["power"](torch.from_numpy(base), torch.from_numpy(exponent))
+    assert np.array_equal(found.numpy(), power(base, exponent))
+    assert np.allclose(found.numpy(), base**exponent, rtol=1e-15)

@@ -278,7 +278,7 @@ def test_many_events_take_the_way_through_all_synapses(engine, reference, same_r
     """Most units spike in most steps: the masked update must give the same bits."""
     rng = np.random.default_rng(8)
     net = nr.Network("storm")
-    source = net.population("source", nr.Poisson(rate=600.0), size=12)
+    source = net.population("source", nr.Poisson(rate=850.0), size=12)
     cells = net.population("cells", nr.LIF(v_threshold=0.2), size=9)
     rule = nr.PairSTDP(a_plus=0.01, a_minus=0.011, w_min=0.0, w_max=0.4)
     net.connect(source, cells, rng.random((12, 9)) * 0.3, plasticity=rule, name="con")
