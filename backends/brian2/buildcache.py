@@ -19,14 +19,14 @@ import numpy as np
 
 from neuro._version import __version__
 from neuro.backends.brian2.blueprint import Blueprint
-from neuro.backends.brian2.toolchain import Cpp, Toolchain
+from neuro.backends.brian2.toolchain import SERIAL, Toolchain
 from neuro.equations.elementary import RECIPES
 from neuro.errors import BackendError
 
 MANIFEST = "manifest.json"
 
 
-def program_folder(plan: Blueprint, cache: Path, tools: Toolchain = Cpp()) -> Path:
+def program_folder(plan: Blueprint, cache: Path, tools: Toolchain = SERIAL) -> Path:
     """Folder of the compiled program of a blueprint, whether it exists or not."""
     return _folder(cache, tools, _manifest(plan, tools))
 
@@ -36,7 +36,7 @@ def is_built(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and os.access(folder / "main", os.X_OK)
 
 
-def build(plan: Blueprint, cache: Path, tools: Toolchain = Cpp()) -> Path:
+def build(plan: Blueprint, cache: Path, tools: Toolchain = SERIAL) -> Path:
     """Folder with the compiled program of a blueprint; compiles it if it is not in the cache.
 
     Raises

@@ -203,8 +203,8 @@ class _Main(Main):
     def _spiked(self, population: str) -> str:
         group, places = self._plan.group(population), self._places(population)
         space, recent = self._array(group.name, "_spikespace"), self._recent(population)
-        current = f"current_idx{space}"
-        return f"neuro::make_lists(dev{space}, {places}, {group.size}, {recent}, {current});"
+        make = f"dev{space}, {places}, {group.size}, {recent}, current_idx{space}"
+        return f"const int {places} = {self._count(population)};\nneuro::make_lists({make});"
 
     def _emits(self, population: str) -> list[str]:
         group = self._plan.group(population).name
@@ -221,8 +221,8 @@ class _Main(Main):
             group = self._plan.group(population)
             space, last = (self._array(group.name, n) for n in ("_spikespace", "_lastindex"))
             # in each step they go on by the spikes of the step before
-            lines.append(f"previous_idx{space} = {self._places(population) - 1};")
             if population in self._plan.program.max_delays:
+                lines.append(f"previous_idx{space} = {self._places(population)} - 1;")
                 lines.append(f"{last}[0] = -neuro::last_count({self._recent(population)});")
                 lines.append(f"neuro::upload(dev{last}, {last}, 1);")
         for group in self._plan.groups.values():
@@ -253,6 +253,17 @@ class _Main(Main):
                 lines.append(f"dev{array} = {array};")
         return lines
 
-    def _places(self, population: str) -> int:
-        """Lists of spikes that are kept: of this step and of those that delays look back to."""
-        return self._plan.program.max_delays.get(population, 0) + 1
+    def _places(self, population: str) -> str:
+        return f"places_{self._plan.group(population).name}"
+
+    def _count(self, population: str) -> str:
+        """How many lists of spikes are kept: of this step and of those that delays look back to."""
+        found = ["0"]
+        for synapses in self._plan.synapses.values():
+            for pathway in synapses.pathways:
+                side = synapses.source if pathway.side == "pre" else synapses.target
+                if side == population and pathway.delays:
+                    found.append(f"neuro::longest({self._array(synapses.name, pathway.delays)})")
+                elif side == population:
+                    found.append(str(pathway.delay))
+        return f"1 + std::max({{{', '.join(found)}}})"

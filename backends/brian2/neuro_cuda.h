@@ -35,6 +35,11 @@ template <typename T> T* uploaded(const std::vector<T>& host)
     return device;
 }
 
+template <typename Vector> int longest(const Vector& delays)
+{
+    return delays.empty() ? 0 : *std::max_element(delays.begin(), delays.end());
+}
+
 // Lists of the spikes of the last steps: that of step k in place (current + k) modulo their number.
 // Behind the n units that a list has room for stands how many there are.
 template <typename Lists> void make_lists(Lists& lists, int count, int n, const Events& recent, int current)

@@ -46,14 +46,14 @@ class ProcessRunner:
 
     def _call(self, folder: Path, steps: int, progress: Progress) -> None:
         receive, send = os.pipe()
-        errors = folder / "errors.txt"
+        output, errors = folder / "output.txt", folder / "errors.txt"
         try:
-            with errors.open("wb") as stderr:
+            with output.open("wb") as stdout, errors.open("wb") as stderr:
                 child = subprocess.Popen(
                     [str(self._folder / "main"), "--results_dir", f"{folder}/", str(send)],
                     cwd=self._folder,
                     stdin=subprocess.DEVNULL,
-                    stdout=stderr,
+                    stdout=stdout,
                     stderr=stderr,
                     pass_fds=(send,),
                     env={**os.environ, "OMP_NUM_THREADS": str(self._threads)},
@@ -72,7 +72,8 @@ class ProcessRunner:
             if send >= 0:
                 os.close(send)
         if code:
-            text = errors.read_text(errors="replace").strip()[-2000:]
+            texts = (path.read_text(errors="replace").strip() for path in (errors, output))
+            text = next(filter(None, texts), "")[-2000:]
             raise BackendError(
                 f"brian2 ({self._target}): the compiled program {_ended(code)}"
                 f"{': ' + text if text else ''} ({self._folder}/main); remove that folder to build"

@@ -10,6 +10,8 @@
     if ((neuro::first_step() + {{owner.clock.name}}.timestep[0] + 1) % {{every}})
         return;
     {% endif %}
+    if (!_N)
+        return;  // a kernel cannot run on no threads at all
 {% endblock %}
 
 {% block kernel_maincode %}

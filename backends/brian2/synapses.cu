@@ -27,6 +27,7 @@ __global__ void _run_kernel_{{codeobj_name}}(
     neuro::Rows _rows,
     {% endif %}
     {% if delays %}
+    const int32_t* _delays,
     int _age,
     {% endif %}
     ///// KERNEL_PARAMETERS /////
@@ -54,7 +55,7 @@ __global__ void _run_kernel_{{codeobj_name}}(
             const size_t _idx = _rows.synapses[_at];
             const size_t _vectorisation_idx = _idx;
             {% if delays %}
-            if ({{get_array_name(_synapses[delays])}}[_idx] != _age)
+            if (_delays[_idx] != _age)
                 continue;
             {% endif %}
             {{_code|autoindent}}
@@ -76,7 +77,9 @@ __global__ void _run_kernel_{{codeobj_name}}(
 
 {% block kernel_call %}
     {% if delays %}
-    for (int _age = {{delay}}; _age > 0; _age--) {
+    {% set _delays = get_array_name(_synapses[delays], access_data=False) %}
+    static const int _longest = neuro::longest({{_delays}});
+    for (int _age = _longest; _age > 0; _age--) {
     {% else %}
     {
         const int _age = {{delay}};
@@ -93,6 +96,7 @@ __global__ void _run_kernel_{{codeobj_name}}(
             _rows,
             {% endif %}
             {% if delays %}
+            thrust::raw_pointer_cast(dev{{_delays}}.data()),
             _age,
             {% endif %}
             ///// HOST_PARAMETERS /////

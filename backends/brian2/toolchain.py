@@ -61,6 +61,10 @@ class Cpp:
         return compiler.compile_program(folder, sources, self.threaded)
 
 
+#: C++ for one thread.
+SERIAL = Cpp()
+
+
 @dataclass(frozen=True)
 class Cuda:
     """CUDA for a GPU of some compute capability."""

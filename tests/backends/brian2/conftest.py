@@ -1,7 +1,13 @@
-"""Networks that use every part of a program, and a cache of compiled code for all tests."""
+"""Networks that use every part of a program, and a cache of compiled code for all tests.
+
+The target ``cuda`` runs on the processor where there is no GPU: ``cuda_on_cpu.h`` makes functions
+of kernels and memory of the GPU's memory. That shows all but what threads do at the same time.
+"""
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +15,62 @@ import pytest
 import scipy.sparse
 
 import neuro as nr
+from neuro.backends.brian2 import compiler, targets
+from neuro.backends.brian2.calls import Calls
+from neuro.backends.brian2.toolchain import Cuda
 from neuro.lowering import lower
 from neuro.program import Program
 
 EVERY_TARGET = [
     "numpy",
     pytest.param("cpp", marks=pytest.mark.build),
+    pytest.param("cuda", marks=pytest.mark.build),
     pytest.param("cython", marks=[pytest.mark.build, pytest.mark.slow]),
 ]
+
+SHIM = Path(__file__).parent / "cuda_on_cpu.h"
 
 
 def pytest_generate_tests(metafunc):
     if "target" in metafunc.fixturenames:
         metafunc.parametrize("target", EVERY_TARGET)
+
+
+@pytest.fixture(autouse=True)
+def _processor_as_gpu(request, monkeypatch):
+    """Without a GPU, tests of the target ``cuda`` compile its programs for the processor."""
+    target = request.getfixturevalue("target") if "target" in request.fixturenames else ""
+    if target == "cuda" and targets.gpu_capability() is None:
+        parts = {"compiler": compiler.compiler_id(), "shim": SHIM.read_text()}
+        monkeypatch.setattr(targets, "gpu_capability", lambda: 8.0)
+        monkeypatch.setattr(Cuda, "depends", lambda tools: parts)
+        monkeypatch.setattr(Cuda, "compile", _compile_for_the_processor)
+
+
+def _compile_for_the_processor(tools, folder: Path, sources: list[str]) -> Path:
+    thrust = ("copy", "count", "device_vector", "execution_policy", "host_vector", "system_error")
+    (folder / "thrust").mkdir()
+    for header in ("cuda_profiler_api.h", *(f"thrust/{name}.h" for name in thrust)):
+        (folder / header).write_text("")  # all is in the shim
+    shutil.copy(SHIM, folder)
+    for path in [*folder.rglob("*.cu"), *folder.rglob("*.h")]:
+        path.write_text(_launches_as_calls(path.read_text()))
+    with Calls(folder, "emulation", "") as calls:
+        flags = ["-w", "-O1", "-std=c++17", "-ffp-contract=off", "-I.", "-include", SHIM.name]
+        calls.run([compiler.compiler(), *flags, "-x", "c++", *sources, "-o", "main"])
+    return folder / "main"
+
+
+def _launches_as_calls(code: str) -> str:
+    """``kernel<<<blocks, threads>>>(arguments)`` as a call of the shim."""
+    while (found := re.search(r"(\w+)<<<(.*?)>>>\(", code, re.DOTALL)) is not None:
+        end, depth = found.end(), 1
+        while depth:
+            depth += {"(": 1, ")": -1}.get(code[end], 0)
+            end += 1
+        call = f"cuda_launch([&] {{ {found[1]}({code[found.end() : end]}; }}, {found[2]})"
+        code = code[: found.start()] + call + code[end:]
+    return code
 
 
 @pytest.fixture(scope="session")
