@@ -101,6 +101,7 @@ def _manifest(plan: Blueprint, tools: Toolchain) -> dict[str, str]:
     code = hashlib.sha256()
     for path in sorted(p for p in here.iterdir() if p.suffix in (".py", ".h", ".cpp", ".cu")):
         code.update(path.read_bytes())
+    code.update(repr(RECIPES).encode())  # printed into the C text
     # Indices of traces are compiled in; "all" depends on the number of synapses.
     traces = hashlib.sha256()
     for trace in plan.traces:
