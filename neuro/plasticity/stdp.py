@@ -162,7 +162,8 @@ class VoltageSTDP(PlasticityRule):
     depression stronger in active neurons (the homeostatic factor). Source: Clopath, Büsing,
     Vasilaki & Gerstner 2010, Nature Neurosci. 13:344, eq. 1-3, with thresholds and time constants
     of its visual-cortex fit. Amplitudes are in SI units; where the paper's trace of arrivals
-    steps by 1 ms / tau_x, ours steps by 1.
+    steps by 1 ms / tau_x, ours steps by 1. The factor is that of the paper, the square of an
+    average; the authors' program averages the square.
 
     Parameters
     ----------

@@ -89,6 +89,7 @@ def test_published_amplitudes_in_si_units():
     assert rule.parameters["a_ltd"] == pytest.approx(14e-5 / 1e-3)
     per_ms = 8e-5 / 1e-3**2 / 15
     assert rule.parameters["a_ltp"] == pytest.approx(per_ms / 1e-3, rel=0.01)
+    assert rule.parameters["u_ref"] ** 2 == pytest.approx(60 * 1e-3**2, rel=0.01)  # 60 mV^2
 
 
 def test_homeostatic_factor_scales_depression_only():
