@@ -70,6 +70,20 @@ def test_short_runs_need_no_compiler_and_long_ones_use_it(tiny, tmp_path):
     assert choose._best(10_000_000) == "cpp"
 
 
+def test_rules_that_visit_every_synapse_count_as_work(tmp_path):
+    def best(**options) -> str:
+        net = nr.Network("visits")
+        net.population("inp", nr.Poisson(rate=1.0), size=1000)
+        net.population("exc", nr.LIF(), size=1000)
+        rule = nr.PlasticityRule(name="rule", **options)
+        net.connect("inp", "exc", weights=0.0, plasticity=rule)
+        return targets.Chooser(draw(lower(net, 1e-3)), "auto", tmp_path)._best(5000)
+
+    assert best(on_pre="w = w * 0.9") == "numpy"
+    assert best(on_step="w = w * 0.9") == "cpp"
+    assert best(on_step="w = w * 0.9", every=1.0) == "numpy"
+
+
 def test_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("NEURO_CACHE", str(tmp_path))
     assert targets.cache_folder() == tmp_path
