@@ -16,7 +16,7 @@ from neuro.backends.torch.plan import Plan
 from neuro.backends.torch.projections import AtOnce, Projections, at_once
 from neuro.backends.torch.recording import Trace, as_arrays, spike_arrays, width_of
 from neuro.backends.torch.scopes import Units, units
-from neuro.backends.torch.spikes import NONE, Events, Feed, History, Spikes
+from neuro.backends.torch.spikes import NO_EVENTS, Events, Feed, History, Spikes, possible
 from neuro.engine import Engine, Recorded, State
 from neuro.program import Arrive, Plasticity, Program, Reset, Threshold, Update
 from neuro.progress import Progress
@@ -49,15 +49,14 @@ class TorchEngine(Engine):
         self._everywhere = Units(self._memory)
         self._step = 0
         self._chunk, self._block = _lengths(program, plan, self._memory.items)
-        items, delays = self._memory.items, program.max_delays
+        delays = program.max_delays
         self._feeds = {
-            p: Feed(source, items, delays.get(p, 0)) for p, source in program.sources.items()
+            p: Feed(source, self._memory.items, delays.get(p, 0))
+            for p, source in program.sources.items()
         }
-        self._histories = {
-            p: History(items, size, delays.get(p, 0), self._chunk, plan.device)
-            for p, size in program.sizes.items()
-        }
-        self._projections = Projections(program, plan, self._memory, self._histories)
+        #: Of the populations whose spikes are looked at step by step.
+        self._histories: dict[str, History] = {}
+        self._projections = Projections(program, plan, self._memory, self._history)
         self._at_once: list[AtOnce] = []
         build: dict[type, Callable[[Any], Call]] = {
             Arrive: self._arrive,
@@ -104,7 +103,7 @@ class TorchEngine(Engine):
         start = self._step
         for population, feed in self._feeds.items():
             feed.load(start, start + count)
-            if population in self._projections.watched:
+            if population in self._histories:
                 history = self._histories[population]
                 history.load(feed.events(start - history.before, start + count), start)
 
@@ -145,7 +144,7 @@ class TorchEngine(Engine):
         """Spikes of the chunk that ends."""
         if population in self._feeds:
             return self._feeds[population].events(self._step, self._step + count)
-        history = self._histories[population]
+        history = self._history(population)
         return history.events(history.before, history.before + count, self._step)
 
     # --- one builder a step kind ---
@@ -168,7 +167,7 @@ class TorchEngine(Engine):
         return call
 
     def _threshold(self, step: Threshold) -> Call:
-        scope, history = self._everywhere, self._histories[step.population]
+        scope, history = self._everywhere, self._history(step.population)
         condition = self._expressions.condition(step.condition)
 
         def call(j: int) -> None:
@@ -182,7 +181,10 @@ class TorchEngine(Engine):
         assignments = [self._expressions.assignment(a) for a in step.assigns]
 
         def call(j: int) -> None:
-            scope = units(self._memory, spikes(j))
+            found = spikes(j)
+            if not possible(found):
+                return
+            scope = units(self._memory, found)
             for assignment in assignments:
                 scope.assign(assignment)
 
@@ -196,9 +198,18 @@ class TorchEngine(Engine):
         spiking = self._spikes(step.target)
         return lambda j: learning(arriving(j), spiking(j), self._is_due(step, j))
 
+    def _history(self, population: str) -> History:
+        if population not in self._histories:
+            size = self.program.sizes[population]
+            before = self.program.max_delays.get(population, 0)
+            self._histories[population] = History(
+                self._memory.items, size, before, self._chunk, self._plan.device
+            )
+        return self._histories[population]
+
     def _spikes(self, population: str) -> Callable[[int], Spikes]:
         """Spikes of a population in step j of the chunk."""
-        history = self._histories[population]
+        history = self._history(population)
         if self._plan.listed:
             return lambda j: history.spikes(history.before + j)
         return lambda j: history.rows[history.before + j]
@@ -222,7 +233,7 @@ class TorchEngine(Engine):
             if population in self._feeds:
                 events = self._feeds[population].recent()
             else:
-                history = self._histories[population]
+                history = self._history(population)
                 events = history.events(0, history.before, self._step - history.before)
             recent[population] = as_arrays(events, self.batch)
         return State(self._step, self._memory.changed(), recent)
@@ -233,11 +244,11 @@ class TorchEngine(Engine):
         for name, value in state.arrays.items():
             self._memory.write(name, np.asarray(value))
         self._step = state.step
+        recent = {p: self._events(found) for p, found in state.recent.items()}
         for population, history in self._histories.items():
-            events = self._events(state.recent.get(population, (NONE, NONE)))
-            history.load(events, self._step)
-            if population in self._feeds:
-                self._feeds[population].restore(events, self._step)
+            history.load(recent.get(population, NO_EVENTS), self._step)
+        for population, feed in self._feeds.items():
+            feed.restore(recent.get(population, NO_EVENTS), self._step)
 
     def _events(self, recent: tuple[NDArray[np.int64], ...]) -> Events:
         """Spikes of a checkpoint; those of one without items for all items."""

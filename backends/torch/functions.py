@@ -113,12 +113,12 @@ def _function(recipe: Recipe, device: torch.device) -> Callable[..., Tensor]:
         most = max(argument.numel() for argument in arguments)
         if most <= BLOCK or device.type != "cpu":
             return run(arguments)
-        together = torch.broadcast_tensors(*arguments)
-        flat = [argument.reshape(-1) for argument in together]
+        shape = np.broadcast_shapes(*(argument.shape for argument in arguments))
+        flat = [argument.expand(shape).reshape(-1) for argument in arguments]
         out = torch.empty_like(flat[0])
         for low in range(0, len(out), BLOCK):
             out[low : low + BLOCK] = run([argument[low : low + BLOCK] for argument in flat])
-        return out.view(together[0].shape)
+        return out.view(shape)
 
     return call
 

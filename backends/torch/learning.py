@@ -9,7 +9,7 @@ from torch import Tensor
 from neuro.backends.torch.expressions import Expressions
 from neuro.backends.torch.memory import Memory
 from neuro.backends.torch.scopes import Scope, Synapses, Units, units
-from neuro.backends.torch.spikes import Arriving, Chosen, SpikeList, Spikes
+from neuro.backends.torch.spikes import Arriving, Chosen, SpikeList, Spikes, possible
 from neuro.program import Assign, Plasticity, side_of
 
 
@@ -38,13 +38,13 @@ class Learning:
         """``spiking`` is None for a rule that has nothing to do with the target."""
         self._decay(self._all_units, self._synapses.every)
         on_step = on_step and bool(self._on_step)
-        if not (_any(arriving) or _any(spiking) or on_step):
+        if not (possible(arriving) or possible(spiking) or on_step):
             return
         self._flag(self._pre_flag, arriving)
         self._flag(self._post_flag, spiking)
-        if _any(arriving):
+        if possible(arriving):
             self._on_pre(lambda: self._units(arriving), lambda: self._synapses.of_pre(arriving))
-        if spiking is not None and _any(spiking):
+        if spiking is not None and possible(spiking):
             self._on_post(lambda: self._units(spiking), lambda: self._synapses.of_post(spiking))
         if on_step:
             self._on_step(self._all_units, self._synapses.every)
@@ -69,11 +69,6 @@ class Learning:
             values.view(-1)[found.places] = True
         else:
             values[found.row, found.synapse] = True
-
-
-def _any(found: Arriving | None) -> bool:
-    """Whether there is something to do; truth values are not looked at."""
-    return found is not None and (isinstance(found, Tensor) or len(found) > 0)
 
 
 class _Block:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -60,26 +60,22 @@ class Projections:
     program : Program
     plan : Plan
     memory : Memory
-    histories : mapping
-        Spikes of each population.
+    history : callable
+        Gives the spikes of a population, which is then kept up to date.
     """
 
     def __init__(
-        self, program: Program, plan: Plan, memory: Memory, histories: Mapping[str, History]
+        self, program: Program, plan: Plan, memory: Memory, history: Callable[[str], History]
     ) -> None:
         self._program, self._plan, self._memory = program, plan, memory
-        self._histories = histories
+        self._history = history
         self._wirings: dict[tuple[str, bool], Wiring] = {}
-        #: Sources whose spikes are looked at step by step.
-        self.watched: set[str] = set()
 
     # --- arrivals ---
 
     def arriving(self, step: Arrive | Plasticity) -> Callable[[int], Arriving]:
         """What arrives in step j of the chunk: spikes, or single synapses."""
-        if step.source in self._program.sources:
-            self.watched.add(step.source)
-        history = self._histories[step.source]
+        history = self._history(step.source)
         if self._plan.listed:
             find = self._find(step)
             return lambda j: find(lambda ago: history.spikes(history.before + j - ago))

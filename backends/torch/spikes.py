@@ -38,6 +38,9 @@ class Events:
         return Events(self.steps[order], self.items[order], self.units[order])
 
 
+NO_EVENTS = Events(NONE, NONE, NONE)
+
+
 def joined(parts: list[Events]) -> Events:
     """One after the other."""
     return Events(
@@ -203,6 +206,11 @@ Spikes = Union[SpikeList, Tensor]
 #: What arrives: spikes; or, where each synapse has a delay, synapses, which as truth values
 #: are ``[rows, synapses]``.
 Arriving = Union[Spikes, Chosen]
+
+
+def possible(found: Arriving | None) -> bool:
+    """Whether there can be something to do; truth values are not looked at."""
+    return found is not None and (isinstance(found, Tensor) or len(found) > 0)
 
 
 class Feed:

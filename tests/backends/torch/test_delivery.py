@@ -83,14 +83,16 @@ def test_late_arrivals_are_added_oldest_emission_first(engine, delivery, hop):
 def test_a_busy_layer(engine, reference, delivery, hop, ordered):
     """Enough spikes that a matrix product is taken where it is allowed; wider than a block."""
     rng = np.random.default_rng(1)
-    weights = np.round(rng.normal(0, 40, (50, 300))) / 256
-    steps, units = np.nonzero(rng.random((5, 50)) < 0.6)
+    weights = rng.normal(0, 40, (50, 300))
+    if not ordered:
+        weights = np.round(weights) / 256
+    steps, units = np.nonzero(rng.random((30, 50)) < 0.6)
     net = summing(50, 300, weights, times=(steps, units), hop=hop)
     program = lower(net, 1e-3, "float32")
-    expected = reference(program).run(7, Silent()).traces[0]
-    found = engine(program, ordered=ordered, delivery=delivery).run(7, Silent()).traces[0]
+    expected = reference(program).run(32, Silent()).traces[0]
+    found = engine(program, ordered=ordered, delivery=delivery).run(32, Silent()).traces[0]
     assert np.array_equal(found, expected)
-    assert np.count_nonzero(found) > 1000
+    assert np.count_nonzero(found) > 29 * 300 * 0.9
 
 
 @pytest.mark.parametrize("density", [0.01, 0.3])
