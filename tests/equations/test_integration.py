@@ -7,6 +7,7 @@ from scipy.linalg import expm
 from scipy.special import exprel
 
 from neuro.equations.evaluation import evaluate
+from neuro.equations.expression import Call, children
 from neuro.equations.integration import integrate
 from neuro.equations.statements import parse_derivatives
 from neuro.errors import CompileError
@@ -189,3 +190,59 @@ def test_order_of_convergence():
         errors.append(abs(got["v"] - exact[0]))
     assert errors[0] / errors[1] == pytest.approx(2, rel=0.03)
     assert errors[1] / errors[2] == pytest.approx(2, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-(g * v - h) + c",
+        "c - (h - g * v) * 2 / k",
+        "g * -(v - h) / k + c * v",
+        "(g - v) * (h + k) - c",
+        "h + v * g - (c - v) / k",
+        "2 * (3 * (v * g + h)) - -v * exp(g)",
+    ],
+)
+def test_coefficients_of_an_affine_equation(text):
+    # Against a and b measured from the right-hand side itself: f(0), and f(1) - f(0).
+    eqs = parse_derivatives(f"dv/dt = {text} : 1", "m")
+    values = {"g": 0.7, "h": -1.3, "c": 0.4}  # inputs, so that nothing is constant but k
+    step = integrate(eqs, {"k": 5.0}, 0.1, "m", "exponential Euler")
+    f = [evaluate(eqs[0].expression, {**values, "k": 5.0, "v": v}) for v in (0.0, 1.0)]
+    a, b = f[1] - f[0], f[0]
+    expected = 0.8 * np.exp(a * 0.1) + b * 0.1 * exprel(a * 0.1)
+    got = advance(step, {"v": 0.8}, {**values, "k": 5.0})["v"]
+    assert got == pytest.approx(expected, rel=1e-13)
+
+
+def calls(step):
+    return sum(
+        isinstance(part, Call)
+        for s in step.statements
+        for part in walk(s.expression)
+    )
+
+
+def walk(expression):
+    yield expression
+    for child in children(expression):
+        yield from walk(child)
+
+
+def test_a_rate_that_occurs_twice_is_computed_once():
+    # alpha stands in slope and rest of m, and its exponential once more in n; exprel is the step's.
+    text = (
+        "dm/dt = exp(v) / (1 + exp(exp(v))) * (1 - m) - m : 1\n"
+        "dn/dt = exp(v) * (1 - n) - exp(-v) * n : 1"
+    )
+    step = integrate(parse_derivatives(text, "m"), {}, 0.1, "m")
+    assert calls(step) == 3 + 2  # exp(v), exp(exp(v)), exp(-v); exprel of m and n
+    got = advance(step, {"m": 0.3, "n": 0.2}, {"v": 0.4})
+    e = np.exp(0.4)
+    for name, alpha, beta, start in (
+        ("m", e / (1 + np.exp(e)), 1.0, 0.3),
+        ("n", e, np.exp(-0.4), 0.2),
+    ):
+        limit = alpha / (alpha + beta)
+        expected = limit + (start - limit) * np.exp(-(alpha + beta) * 0.1)
+        assert got[name] == pytest.approx(expected, rel=1e-14)
