@@ -111,4 +111,5 @@ class Steady(Bernoulli):
             last = int(found[-1][-1])
         places = np.concatenate(found)
         places = places[places < slots]
-        return places[generator.random(len(places)) * top < self._p[places % self.size]]
+        kept = generator.random(len(places)) * top < self._p[places % self.size]
+        return np.asarray(places[kept])
