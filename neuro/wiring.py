@@ -21,7 +21,9 @@ def read_port(model: NeuronModel, port: str | None, where: str) -> str:
     """Name of an input port; the only one when none is given."""
     ports = list(model.ports)
     if not ports:
-        raise DescriptionError(f"{where}: {model.name} has no input port")
+        raise DescriptionError(
+            f"{where}: {model.name} has no input port; give it one with synapses= or inputs="
+        )
     if port is None:
         if len(ports) > 1:
             raise DescriptionError(

@@ -73,7 +73,62 @@ MISTAKES = [
     (lambda n, a, b: (n.record(b), n.record(b)), "already recorded"),
     (lambda n, a, b: n.drive("b", nr.Poisson(1.0)), "not a source"),
     (lambda n, a, b: n.drive("a", nr.SpikeTimes([0], [3])), "unit 3"),
+    (lambda n, a, b: n.drive("a", 3.0), "drive: 3.0 is not a source such as"),
     (lambda n, a, b: nr.Network(seed=1.5), "seed"),
+    # sizes and shapes
+    (lambda n, a, b: n.population("c", nr.LIF(), ()), "size of population 'c' is empty"),
+    (lambda n, a, b: n.population("c", nr.LIF(), (3, 0)), r"size of .*'c' is \(3, 0\)"),
+    (lambda n, a, b: n.population("c", nr.LIF(), (3, 1.5)), r"size of .*'c' is \(3, 1.5\)"),
+    (lambda n, a, b: n.population("c", nr.LIF(v_init=[1.0, 2.0]), 3), r"v of population 'c'.*\(2,"),
+    # ports
+    (
+        lambda n, a, b: n.connect(a, n.population("c", nr.LIF(synapses={}), 1), 1.0),
+        "projection 'a_c': LIF has no input port; give it one",
+    ),
+    (
+        lambda n, a, b: n.connect(a, n.population("c", nr.HodgkinHuxley(), 1), 1.0),
+        "projection 'a_c': HodgkinHuxley has the input ports exc, inh; choose with port=",
+    ),
+    # options of connect
+    (lambda n, a, b: n.connect(a, b, 1.0, gain=[1.0, 2.0]), "gain of projection 'a_b' is an array"),
+    (lambda n, a, b: n.connect(a, b, 1.0, short_term=3), "short_term of .*'a_b': 3 is not a rule"),
+    (
+        lambda n, a, b: n.connect(a, b, 1.0, factors={"r": ("b", "v")}),
+        "factors of projection 'a_b': there is no plasticity rule to read 'r'",
+    ),
+    (
+        lambda n, a, b: n.connect(b, b, nr.transpose_of(n.connect(a, b, 1.0))),
+        r"weights of projection 'b_b' have shape \(2, 3\); expected .*\(2, 2\)",
+    ),
+    (
+        lambda n, a, b: n.connect(
+            b, n.population("c", nr.LIF(), 3), nr.transpose_of(n.connect(a, b, 1.0))
+        ),
+        "projection 'b_c': the transpose of 'a_b' runs from that projection's post to its pre",
+    ),
+    # recording
+    (lambda n, a, b: n.record(b, "v", every=0), "every of 'b' is 0; expected a whole number"),
+    (lambda n, a, b: n.record(b, "v", every=2.5), "every of 'b' is 2.5"),
+    (lambda n, a, b: n.record(b, "v", every=True), "every of 'b' is True"),
+    (lambda n, a, b: n.record(b, every=2), "spikes of 'b' are kept in every step.*every=2"),
+    (lambda n, a, b: n.record(n.connect(a, b, 1.0), "x"), "'a_b' has no variable 'x'; it has w"),
+    (
+        lambda n, a, b: n.record(n.connect(a, b, 1.0, plasticity=nr.PairSTDP()), "c"),
+        "'a_b' has no variable 'c'; it has w, x, y",
+    ),
+    (
+        lambda n, a, b: n.record(n.connect(a, b, 1.0, short_term=nr.TsodyksMarkram()), "c"),
+        "'a_b' has no variable 'c'; it has w, u, x",
+    ),
+    (
+        lambda n, a, b: n.record(small()[0].connect("a", "b", 1.0)),
+        "no population or projection 'a_b'",
+    ),
+    # distributions
+    (lambda n, a, b: nr.Uniform("a", 1.0), "low of Uniform: 'a' is not a number"),
+    (lambda n, a, b: nr.Uniform(0.0, np.inf), "high of Uniform.*finite"),
+    (lambda n, a, b: nr.Uniform([0.0, 1.0], 2.0), r"low of Uniform has shape \(2,\)"),
+    (lambda n, a, b: nr.Normal(0.0, -1.0), "Normal: sd -1 is negative"),
     (lambda n, a, b: nr.compile("net"), "not a Network"),
 ]
 
