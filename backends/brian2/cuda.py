@@ -39,6 +39,9 @@ with warnings.catch_warnings():
 
 CUDA_HEADER, FUNCTIONS = "neuro_cuda.h", "neuro_functions.h"
 
+#: What the main program uses of a header that the nvcc from PyPI lacks.
+_PROFILER = "inline cudaError_t cudaProfilerStop() { return cudaSuccess; }\n"
+
 
 class Generator(CUDACodeGenerator):  # type: ignore[misc]
     """Brian2CUDA's code without the functions that it adds to every file; ours are in a header."""
@@ -112,6 +115,7 @@ def write_sources(plan: Blueprint, folder: Path, compute_capability: float) -> l
         shutil.copy(here / name, folder / name)
     for name in ("curand.h", "curand_kernel.h"):
         shutil.copy(here / "curand.h", folder / name)
+    (folder / "cuda_profiler_api.h").write_text(_PROFILER)
     (folder / FUNCTIONS).write_text(functions_text(precision))
     (folder / SOURCE).write_text(_all_in_one(sorted(device.writer.source_files)))
     (folder / "makefile").write_text(makefile(compute_capability))

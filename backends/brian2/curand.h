@@ -1,5 +1,5 @@
 // Stands in for cuRAND (as curand.h and curand_kernel.h), which Brian2CUDA sets up in every program.
-// Random numbers of neuro are data, so nothing here draws any: no library, no state on the GPU.
+// Random numbers of neuro are data, so nothing draws any here: no library, no state on the GPU.
 #ifndef CURAND_H_
 #define CURAND_H_
 

@@ -15,6 +15,7 @@ import pytest
 
 import neuro as nr
 from neuro.backends.brian2 import BACKEND, nvcc, targets
+from neuro.backends.brian2.calls import Calls
 from neuro.backends.brian2.nvcc import compile_project
 from neuro.errors import BackendError, CompileError
 from neuro.lowering import lower
@@ -164,16 +165,36 @@ def test_flags_keep_every_rounding(projects):
         assert "fast" not in flags
 
 
+@pytest.fixture
+def compiler():
+    try:
+        return nvcc.nvcc()
+    except BackendError:
+        pytest.skip("there is no nvcc")
+
+
 @pytest.mark.build
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_nvcc_compiles_the_project(projects, name, tmp_path):
-    try:
-        nvcc.nvcc()
-    except BackendError:
-        pytest.skip("there is no nvcc")
+def test_nvcc_compiles_the_project(projects, compiler, name, tmp_path):
     folder = shutil.copytree(projects[name], tmp_path / name)
     assert compile_project(folder, 9.0, link=False).stat().st_size > 10_000
+
+
+@pytest.mark.build
+@pytest.mark.slow
+def test_nvcc_fuses_nothing(projects, compiler, tmp_path):
+    """In its intermediate code each operation is its own and rounds to nearest."""
+    folder = shutil.copytree(projects["plastic"], tmp_path / "plastic")
+    made = {}
+    for flags in (nvcc.COMPILE_FLAGS, [f for f in nvcc.COMPILE_FLAGS if "fmad" not in f]):
+        target = ["-I.", "-rdc=true", "-ptx", nvcc.SOURCE, "-o", "program.ptx"]
+        with Calls(folder, "nvcc", "") as calls:
+            calls.run([compiler, nvcc.architecture(9.0), *flags, *target])
+        text = (folder / "program.ptx").read_text()
+        made["fma" in text] = set(re.findall(r"(?:add|mul|div)\.\w+\.f64", text))
+    assert made[False] == {"add.rn.f64", "mul.rn.f64", "div.rn.f64"}
+    assert True in made  # without the flag it does fuse
 
 
 def test_without_a_gpu_a_run_says_what_is_missing(tiny, monkeypatch):
