@@ -48,7 +48,7 @@ def case(
         duration=duration,
         peer="_handwritten_dense",
         data={f"w{i}": w for i, w in enumerate(weights)} | {"layers": len(weights), "rates": rates},
-        tolerance=0.05,
+        tolerance=0.02,
     )
     return compare(pair, repeats)
 
