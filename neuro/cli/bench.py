@@ -10,7 +10,11 @@ import typer
 
 from neuro.errors import JobError
 
+#: Of every result. Without a bar, ``bar`` and ``holds`` are None. A result may also have
+#: ``details``, a dict of texts that are printed below the table.
 FIELDS = ("case", "peer", "ours", "theirs", "ratio", "bar", "holds")
+
+Results = list[dict[str, Any]]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,34 +22,37 @@ def register(app: typer.Typer) -> None:
     app.command()(bench)
 
 
-def cases() -> dict[str, Callable[[], dict[str, Any]]]:
+def cases() -> dict[str, Callable[[], Results]]:
     """Benchmark cases by name: every module of :mod:`neuro.benchmarks` with a ``case``.
 
-    The name is the module's, with ``-`` for ``_``. Modules are imported when their case runs.
+    The name is the module's, with ``-`` for ``_``. Modules are imported when their case runs. A
+    ``case`` gives one result or a list of them.
     """
     import pkgutil
 
     import neuro.benchmarks
 
-    found: dict[str, Callable[[], dict[str, Any]]] = {}
+    found: dict[str, Callable[[], Results]] = {}
     for module in pkgutil.iter_modules(neuro.benchmarks.__path__):
         if not module.name.startswith("_"):
             found[module.name.replace("_", "-")] = _runner(f"neuro.benchmarks.{module.name}")
     return dict(sorted(found.items()))
 
 
-def _runner(module: str) -> Callable[[], dict[str, Any]]:
-    def run() -> dict[str, Any]:
+def _runner(module: str) -> Callable[[], Results]:
+    def run() -> Results:
         from importlib import import_module
 
         case = getattr(import_module(module), "case", None)
         if case is None:
             raise JobError(f"benchmark {module} has no function case()")
-        result = case()
-        missing = [name for name in FIELDS if name not in result]
-        if missing:
-            raise JobError(f"benchmark {module}: its result lacks {', '.join(missing)}")
-        return {name: result[name] for name in FIELDS}
+        made = case()
+        results = made if isinstance(made, list) else [made]
+        for result in results:
+            missing = [name for name in FIELDS if name not in result]
+            if missing:
+                raise JobError(f"benchmark {module}: its result lacks {', '.join(missing)}")
+        return [{k: r[k] for k in (*FIELDS, "details") if k in r} for r in results]
 
     return run
 
@@ -79,35 +86,40 @@ def bench(
         raise JobError(f"no benchmark {unknown[0]!r}; there are {', '.join(available) or 'none'}")
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise JobError(f"cannot write {json_file}: its folder does not exist")
-    results = []
+    results: Results = []
     for name in wanted:
         typer.echo(f"{name} ...", err=True)
-        results.append(available[name]())
+        results += available[name]()
     _print(results)
     if json_file is not None:
         from neuro.results import write_json
 
         write_json(json_file, results)
-    if strict and not all(result["holds"] for result in results):
+    if strict and any(result["holds"] is False for result in results):
         raise typer.Exit(1)
 
 
-def _print(results: list[dict[str, Any]]) -> None:
+def _print(results: Results) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table()
     for name in FIELDS:
         table.add_column(name, justify="left" if name in ("case", "peer") else "right")
     for result in results:
-        table.add_row(
-            *(
-                f"{value:.4g}" if isinstance(value, float) else escape(str(value))
-                for value in (result[name] for name in FIELDS)
-            )
-        )
+        table.add_row(*(_cell(result[name]) for name in FIELDS))
     console = Console()
     if not console.is_terminal:
         console = Console(width=132)
     console.print(table)
+    for result in results:
+        for name, text in result.get("details", {}).items():
+            typer.echo(f"{result['case']}; {name}: {text}")
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))

@@ -85,6 +85,9 @@ def toy_cases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     texts = {
         "toy_case": f"def case(): return {{**{RESULT!r}, 'holds': True, 'extra': 1}}",
         "slow": f"def case(): return {{**{RESULT!r}, 'ratio': 1.0, 'holds': False}}",
+        "rows": f"""def case():
+            free = {{**{RESULT!r}, "bar": None, "holds": None}}
+            return [{{**free, "details": {{"spread": "small"}}}}, free]""",
         "empty": "",
         "partial": "def case(): return {'case': 'partial'}",
     }
@@ -111,13 +114,24 @@ def test_bench_writes_the_agreed_fields(
     assert main(["bench", "slow", "--strict"]) == 1
 
 
+def test_bench_takes_several_results_and_results_without_a_bar(
+    toy_cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bench.json"
+    assert main(["bench", "rows", "--strict", "--json", str(file)]) == 0
+    first, second = json.loads(file.read_text())
+    assert first == {**second, "details": {"spread": "small"}}
+    assert second["holds"] is None
+    assert "toy; spread: small" in capsys.readouterr().out
+
+
 def test_bench_lists_and_refuses(
     toy_cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", "--list"]) == 0
-    assert capsys.readouterr().out.split() == ["empty", "partial", "slow", "toy-case"]
+    assert capsys.readouterr().out.split() == ["empty", "partial", "rows", "slow", "toy-case"]
     for arguments, message in (
-        (["fast"], "no benchmark 'fast'; there are empty, partial, slow, toy-case"),
+        (["fast"], "no benchmark 'fast'; there are empty, partial, rows, slow, toy-case"),
         (["empty"], "has no function case()"),
         (["partial"], "its result lacks peer"),
         (["toy-case", "--json", str(tmp_path / "no" / "x.json")], "its folder does not exist"),
