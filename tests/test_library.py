@@ -20,7 +20,7 @@ SOURCES = list(sources.KINDS)
 CONNECTORS = [nr.convolution, nr.dense, nr.distance_dependent, nr.fixed_in_degree,
               nr.fixed_out_degree, nr.fixed_probability, nr.from_array, nr.from_sparse,
               nr.one_to_one, nr.pooling, nr.transpose_of]  # fmt: skip
-EVERYTHING = [*MODELS, *RULES, *COURSES, *SOURCES, *CONNECTORS, *(getattr(nr, n) for n in BASES)]
+EVERYTHING = [*MODELS, *RULES, *COURSES, *SOURCES, *CONNECTORS, *(getattr(nr, n) for n in sorted(BASES))]
 
 
 def documented(thing):
