@@ -11,7 +11,7 @@ import neuro as nr
 from neuro import distributions, neurons, plasticity, sources, synapses
 
 #: Bases for users' own texts: their docstrings explain, they have no equation or source.
-BASES = {"NeuronModel", "PlasticityRule", "ShortTermPlasticity"}
+BASES = ("NeuronModel", "PlasticityRule", "ShortTermPlasticity")
 
 MODELS = [getattr(nr, n) for n in neurons.__all__ if n not in BASES]
 RULES = [getattr(nr, n) for n in plasticity.__all__ if n not in BASES]
@@ -20,7 +20,7 @@ SOURCES = list(sources.KINDS)
 CONNECTORS = [nr.convolution, nr.dense, nr.distance_dependent, nr.fixed_in_degree,
               nr.fixed_out_degree, nr.fixed_probability, nr.from_array, nr.from_sparse,
               nr.one_to_one, nr.pooling, nr.transpose_of]  # fmt: skip
-EVERYTHING = [*MODELS, *RULES, *COURSES, *SOURCES, *CONNECTORS, *(getattr(nr, n) for n in sorted(BASES))]
+EVERYTHING = [*MODELS, *RULES, *COURSES, *SOURCES, *CONNECTORS, *(getattr(nr, n) for n in BASES)]
 
 
 def documented(thing):
