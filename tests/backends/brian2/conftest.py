@@ -24,7 +24,7 @@ from neuro.program import Program
 EVERY_TARGET = [
     "numpy",
     pytest.param("cpp", marks=pytest.mark.build),
-    pytest.param("cuda", marks=pytest.mark.build),
+    pytest.param("cuda", marks=[pytest.mark.build, pytest.mark.slow]),
     pytest.param("cython", marks=[pytest.mark.build, pytest.mark.slow]),
 ]
 
