@@ -136,7 +136,7 @@ class _RuleNames:
     def trace(self, name: str, initial: float, side: str, unit: str = "1") -> None:
         """Make the array of a trace."""
         suffix = self._suffix(side)
-        domain = {"": self._projection.name, "@pre": self._arrival.source}.get(
+        domain = {"": self._arrival.synapses, "@pre": self._arrival.source}.get(
             suffix, self._arrival.target
         )
         qualified = f"{self._projection.name}.{name}"
@@ -152,7 +152,7 @@ class _RuleNames:
     def flag(self, side: str) -> str:
         """Make the array that tells where a spike arrives (pre) or was emitted (post)."""
         suffix = self._suffix(side)
-        domain = {"": self._projection.name, "@pre": self._arrival.source}.get(
+        domain = {"": self._arrival.synapses, "@pre": self._arrival.source}.get(
             suffix, self._arrival.target
         )
         name = f"{self._projection.name}.{side}_spike"

@@ -135,6 +135,29 @@ def stdp_on_tied_weights(w: Weights) -> nr.Network:
 
 
 @scenario(static=False)
+def eligibility_on_tied_weights(w: Weights) -> nr.Network:
+    """A trace of every synapse at a projection that reads a matrix backwards, dense and sparse."""
+    net = learner(w, pair())
+    hidden = net.population("hidden", nr.LIF(), 7)
+    reward = net.population("reward", nr.LeakyIntegrator(bias=0.5), 1)
+    rule = nr.RewardSTDP(learning_rate=10.0, tau_c=0.1, w_min=-0.5, w_max=1.0)
+    for kind, weights in (("dense", w(9, 7, high=0.5)), ("sparse", w.sparse(9, 7, 0.4))):
+        up = net.connect("cells", hidden, weights, name=f"up_{kind}")
+        net.connect(
+            hidden,
+            "cells",
+            nr.transpose_of(up),
+            gain=0.25,
+            plasticity=rule,
+            factors={"reward": (reward, "v")},
+            name=f"down_{kind}",
+        )
+        net.record(up, "w")
+        net.record(f"down_{kind}", "c")
+    return net
+
+
+@scenario(static=False)
 def user_rule(w: Weights) -> nr.Network:
     """A user's rule that reads both neurons, flags, traces of all kinds and a factor."""
     rule = nr.PlasticityRule(
