@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from neuro.benchmarks._sleep_case import sleep_case
-from neuro.benchmarks._start import seconds_to_first_step
+from neuro.benchmarks._start import start
 from neuro.benchmarks.sleep_brian2 import handwritten
 
 
@@ -23,7 +23,8 @@ def case(repeats: int = 3) -> dict[str, object]:
     ours, theirs = [], []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as name:
-            ours.append(seconds_to_first_step(Path(name) / "cache"))
+            cache = Path(name) / "cache"
+            ours.append(start("sleep", "brian2", {"target": "cpp"}, cache).seconds)
             theirs += handwritten(sleep, Path(name), 0)["first"]
     ratio = statistics.median(t / o for t, o in zip(theirs, ours, strict=True))
     return {
