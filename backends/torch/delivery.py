@@ -152,9 +152,11 @@ class ItemRows(Delivery[SpikeList]):
     def _rows(self, name: str, arriving: SpikeList) -> Tensor:
         """Values of a synaptic array for the units that spiked, ``[spikes, post]``."""
         matrix = self._oriented(name)
-        if self._memory.per_item(name):
-            return matrix[arriving.row_index, arriving.unit_index]
-        return matrix[arriving.unit_index]
+        if not self._memory.per_item(name):
+            return matrix.index_select(0, arriving.unit_index)
+        if arriving.rows == 1:
+            return matrix[0].index_select(0, arriving.unit_index)
+        return matrix[arriving.row_index, arriving.unit_index]
 
     def _of_units(self, name: str, arriving: SpikeList) -> Tensor:
         array = array_of(name)
@@ -162,7 +164,7 @@ class ItemRows(Delivery[SpikeList]):
             return self._rows(name, arriving)
         values = self._memory.tensors[array]
         index = arriving.places if self._memory.per_item(array) else arriving.unit_index
-        return values.view(-1)[index].unsqueeze(-1)
+        return values.view(-1).index_select(0, index).unsqueeze(-1)
 
     def _oriented(self, name: str) -> Tensor:
         matrix = self._memory.tensors[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from neuro.backends.torch.expressions import Expressions
@@ -66,9 +67,10 @@ class Learning:
         if isinstance(found, Tensor):
             values.copy_(found)
         elif isinstance(found, SpikeList):
-            values.view(-1)[found.places] = True
+            values.view(-1).index_fill_(0, found.places, True)
         else:
-            values[found.row, found.synapse] = True
+            place = torch.from_numpy(found.row * values.shape[-1] + found.synapse)
+            values.view(-1).index_fill_(0, place, True)
 
 
 class _Block:

@@ -22,6 +22,14 @@ from neuro.backends.torch.spikes import Arriving, Chosen, SpikeList, Spikes
 BUSY_ROWS, BUSY_COLUMNS = 0.7, 0.2
 
 
+def put(values: Tensor, index: Tensor, found: Tensor) -> None:
+    """Set lines of ``values``; unlike an index in brackets never shared out among threads."""
+    if found.dim():
+        values.index_copy_(0, index, found.expand(len(index), *values.shape[1:]))
+    else:
+        values.index_fill_(0, index, found)
+
+
 class Scope(ABC):
     """Values of names, all broadcastable among each other."""
 
@@ -80,12 +88,12 @@ class ListedUnits(Scope):
         """One number for each spike."""
         values, own = self._memory.tensors[array].reshape(-1), self._memory.per_item(array)
         if side == "shared":
-            return values[self._spikes.row_index] if own else values
-        return values[self._spikes.places if own else self._spikes.unit_index]
+            return values.index_select(0, self._spikes.row_index) if own else values
+        return values.index_select(0, self._spikes.places if own else self._spikes.unit_index)
 
     def _store(self, array: str, function: Function) -> None:
         values = self._memory.tensors[array].view(-1)
-        values.index_put_((self._spikes.places,), function.compute(self))
+        put(values, self._spikes.places, function.compute(self))
 
 
 def units(memory: Memory, spikes: Spikes) -> Scope:
@@ -191,21 +199,32 @@ class _Lines(Scope):
         values, own = self._memory.tensors[array], self._memory.per_item(array)
         if side == self._side:
             index = self._spikes.places if own else self._spikes.unit_index
-            return values.reshape(-1)[index].unsqueeze(-1)
+            return values.reshape(-1).index_select(0, index).unsqueeze(-1)
         if side:  # the other side, or shared: one row an item
             several = own and self._spikes.rows > 1
-            return values[self._spikes.row_index] if several else values
-        values = self._lines(values)
-        if not own or self._spikes.rows == 1:
-            return values.view(values.shape[-2:]).index_select(0, self._spikes.unit_index)
-        return values[self._spikes.row_index, self._spikes.unit_index]
+            return values.index_select(0, self._spikes.row_index) if several else values
+        lines, index = self._lines(values, own)
+        if lines.dim() == 2:
+            return lines.index_select(0, index)
+        return lines[self._spikes.row_index, index]
 
     def _store(self, array: str, function: Function) -> None:
-        lines = self._lines(self._memory.tensors[array])
-        lines.index_put_((self._spikes.row_index, self._spikes.unit_index), function.compute(self))
+        lines, index = self._lines(self._memory.tensors[array], True)
+        found = function.compute(self)
+        if lines.dim() == 2:
+            put(lines, index, found)
+        else:
+            lines.index_put_((self._spikes.row_index, index), found)
 
-    def _lines(self, values: Tensor) -> Tensor:
-        return values.transpose(-1, -2) if self._turned else values
+    def _lines(self, values: Tensor, own: bool) -> tuple[Tensor, Tensor]:
+        """All lines of this side, and which are those of the spikes; in one axis where possible."""
+        if own and not self._turned:
+            return values.view(-1, values.shape[-1]), self._spikes.places
+        if self._turned:
+            values = values.transpose(-1, -2)
+        if own and self._spikes.rows == 1:
+            values = values[0]
+        return values, self._spikes.unit_index
 
 
 class SparseSynapses(Synapses):
@@ -303,7 +322,7 @@ class _Chosen(Scope):
         values, own = self._memory.tensors[array].reshape(-1), self._memory.per_item(array)
         if side == "shared" and not own:
             return values
-        return values[self._index(side, own)]
+        return values.index_select(0, self._index(side, own))
 
     def _store(self, array: str, function: Function) -> None:
-        self._memory.tensors[array].view(-1).index_put_((self._places,), function.compute(self))
+        put(self._memory.tensors[array].view(-1), self._places, function.compute(self))

@@ -149,7 +149,7 @@ class SynapseDelivery(Delivery[Chosen]):
         index = self._wiring.pre[arriving.synapse] if side_of(name) else arriving.synapse
         if self._memory.per_item(array_of(name)):
             index = arriving.row * values.shape[-1] + index
-        return values.view(-1)[torch.from_numpy(index).to(values.device)]
+        return values.view(-1).index_select(0, torch.from_numpy(index).to(values.device))
 
     def masked(self, arriving: Tensor, out: Tensor) -> None:
         """One addition for every synapse, most of them of 0."""

@@ -108,7 +108,7 @@ class SpikeList(ABC):
     def mask(self) -> Tensor:
         """The spikes as truth values ``[rows, size]``."""
         mask = torch.zeros(self.rows * self.size, dtype=torch.bool, device=self._device)
-        mask[self.places] = True
+        mask.index_fill_(0, self.places, True)
         return mask.view(self.rows, self.size)
 
     def _tensor(self, values: IntArray) -> Tensor:
@@ -328,9 +328,9 @@ class History:
     def load(self, events: Events, start: int) -> None:
         """Take over what a source emits; ``start`` is the first step of the chunk."""
         self.clear()
-        device = self.masks.device
-        index = (events.steps - (start - self.before), events.items, events.units)
-        self.masks[tuple(torch.from_numpy(i).to(device) for i in index)] = True
+        row = (events.steps - (start - self.before)) * self.items + events.items
+        place = torch.from_numpy(row * self.size + events.units).to(self.masks.device)
+        self.masks.view(-1).index_fill_(0, place, True)
 
     def events(self, low: int, high: int, first: int) -> Events:
         """Spikes of the rows ``low <= row < high``, of which the first is step ``first``."""
