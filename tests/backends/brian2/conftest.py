@@ -37,10 +37,15 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(autouse=True)
-def _processor_as_gpu(request, monkeypatch):
-    """Without a GPU, tests of the target ``cuda`` compile its programs for the processor."""
-    target = request.getfixturevalue("target") if "target" in request.fixturenames else ""
-    if target == "cuda" and targets.gpu_capability() is None:
+def _gpu_for_the_target(request):
+    if "target" in request.fixturenames and request.getfixturevalue("target") == "cuda":
+        request.getfixturevalue("gpu")
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Without a GPU, tests compile the programs of the target ``cuda`` for the processor."""
+    if targets.gpu_capability() is None:
         parts = {"compiler": compiler.compiler_id(), "shim": SHIM.read_text()}
         monkeypatch.setattr(targets, "gpu_capability", lambda: 8.0)
         monkeypatch.setattr(Cuda, "depends", lambda tools: parts)

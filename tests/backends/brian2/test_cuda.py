@@ -17,6 +17,7 @@ import neuro as nr
 from neuro.backends.brian2 import BACKEND, nvcc, targets
 from neuro.backends.brian2.calls import Calls
 from neuro.backends.brian2.nvcc import compile_project
+from neuro.backends.reference import BACKEND as REFERENCE
 from neuro.errors import BackendError, CompileError
 from neuro.lowering import lower
 from neuro.progress import Silent
@@ -163,6 +164,29 @@ def test_flags_keep_every_rounding(projects):
         assert "--fmad=false" in flags
         assert "-arch=sm_90" in flags
         assert "fast" not in flags
+
+
+@pytest.mark.build
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_small_program_gives_the_bits_of_the_reference(cache, name):
+    made = PROGRAMS[name]()
+    ours = BACKEND.compile(made, target="cuda", cache_dir=cache)
+    reference = REFERENCE.compile(made)
+    for steps in (200, 7, 40):  # pieces end with spikes under way
+        found, expected = ours.run(steps, Silent()), reference.run(steps, Silent())
+        for population, events in expected.spikes.items():
+            for one, other in zip(found.spikes[population], events, strict=True):
+                assert np.array_equal(one, other), population
+        for array, value in reference.state().arrays.items():
+            assert np.array_equal(ours.read(array), value), array
+    assert all(len(steps) > 5 for steps, _ in expected.spikes.values())
+    assert any(np.ptp(trace) > 0 for trace in expected.traces.values()) == (name == "plastic")
+
+
+def test_the_program_of_the_target_cpp_can_be_written_too(tiny, tmp_path):
+    BACKEND.compile(tiny(), target="cpp").write_sources(tmp_path / "new")
+    assert "neuro_network.run" in (tmp_path / "new" / "main.cpp").read_text()
 
 
 @pytest.fixture
