@@ -67,7 +67,7 @@ class TorchBackend:
         return (
             Variant("torch", {"device": "cpu"}),
             Variant("torch, as on a GPU", masked, quick=False),
-            Variant("torch, unordered", {"device": "cpu", "ordered": False}),
+            Variant("torch, unordered", {"device": "cpu", "ordered": False}, quick=False),
         )
 
     def compile(self, program: Program, **options: Any) -> Any:

@@ -80,15 +80,13 @@ def test_the_scenario_is_alive(name: str) -> None:
 
 @pytest.mark.parametrize("name", STATIC)
 def test_exact_weights(conformance_target: Target, name: str) -> None:
-    """Weights that are exact in binary: every backend gives every spike, in any order."""
+    """Weights that are exact in binary: every spike also from a backend that reorders sums."""
     target, scenario = conformance_target, SCENARIOS[name]
+    if ordered(target):
+        pytest.skip("adds in the stated order: test_any_weights demands more")
     skip_where_declared(target, scenario)
     found = run(scenario, target.backend, target.options, exact=True)
-    expected = reference(name, True)
-    if ordered(target):
-        assert_equal(found, expected)
-    else:
-        assert first_difference(found, expected) is None
+    assert first_difference(found, reference(name, True)) is None
 
 
 @pytest.mark.parametrize("name", EVERY)
