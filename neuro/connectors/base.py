@@ -50,7 +50,10 @@ class Connector(Described, ABC):
     def build(
         self, generator: np.random.Generator, pre: Population, post: Population
     ) -> tuple[Connectivity, NDArray[np.float64]]:
-        """Connectivity, and weights in its :attr:`weight_shape`, as every run with this seed."""
+        """Connectivity, and weights in its :attr:`weight_shape`, as every run with this seed.
+
+        Weights that are frozen (not writeable) become the program's as they are; others are copied.
+        """
 
 
 def check_matrix(shape: tuple[int, ...], pre: Population, post: Population, where: str) -> None:

@@ -41,7 +41,7 @@ class _Array(Connector):
     def build(
         self, generator: np.random.Generator, pre: Population, post: Population
     ) -> tuple[Connectivity, NDArray[np.float64]]:
-        return Dense(pre.size, post.size), self.weights.copy()
+        return Dense(pre.size, post.size), self.weights
 
 
 class _Sparse(Connector):
@@ -50,6 +50,7 @@ class _Sparse(Connector):
         self.row_start = matrix.indptr.astype(np.int64)
         self.targets = matrix.indices.astype(np.int64)
         self.values = matrix.data.astype(np.float64)
+        self.values.flags.writeable = False
 
     def check(self, pre: Population, post: Population, where: str) -> None:
         check_matrix(self.shape, pre, post, where)
@@ -57,7 +58,7 @@ class _Sparse(Connector):
     def build(
         self, generator: np.random.Generator, pre: Population, post: Population
     ) -> tuple[Connectivity, NDArray[np.float64]]:
-        return Sparse(pre.size, post.size, self.row_start, self.targets), self.values.copy()
+        return Sparse(pre.size, post.size, self.row_start, self.targets), self.values
 
 
 class _OneToOne(Connector):
@@ -81,7 +82,7 @@ class _OneToOne(Connector):
     ) -> tuple[Connectivity, NDArray[np.float64]]:
         index = np.arange(pre.size + 1, dtype=np.int64)
         if isinstance(self.weight, np.ndarray):
-            weights = self.weight.copy()
+            weights = self.weight
         else:
             weights = draw(self.weight, generator, pre.size)
         return Sparse(pre.size, post.size, index, index[:-1]), weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +18,19 @@ if TYPE_CHECKING:
     from neuro.members import Population
 
 
-def sparse_from_rows(rows: Sequence[IntArray], n_post: int) -> Sparse:
-    """Connectivity from the targets of each presynaptic unit, which must ascend."""
-    lengths = [len(row) for row in rows]
-    row_start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    targets = np.concatenate(rows) if lengths else np.zeros(0)
-    return Sparse(len(rows), n_post, row_start, targets.astype(np.int64))
+def sparse_from_rows(rows: Iterable[IntArray], n_pre: int, n_post: int, room: int) -> Sparse:
+    """Connectivity from the targets of each presynaptic unit, which must ascend.
+
+    Rows may come one by one; ``room`` is the number of synapses that they have at most.
+    """
+    row_start = np.zeros(n_pre + 1, np.int64)
+    targets = np.empty(room, np.int64)
+    end = 0
+    for unit, row in enumerate(rows):
+        targets[end : end + len(row)] = row
+        end += len(row)
+        row_start[unit + 1] = end
+    return Sparse(n_pre, n_post, row_start, targets[:end])
 
 
 class _FixedProbability(Connector):
@@ -34,12 +41,16 @@ class _FixedProbability(Connector):
         self, generator: np.random.Generator, pre: Population, post: Population
     ) -> tuple[Connectivity, NDArray[np.float64]]:
         # Row by row: how many targets, then which. Memory stays at the synapses really made.
-        counts = generator.binomial(post.size, self.probability, pre.size)
-        rows = []
-        for unit, count in enumerate(counts):
-            chosen = np.sort(generator.choice(post.size, count, replace=False, shuffle=False))
-            rows.append(chosen if self.autapses else chosen[chosen != unit])
-        synapses = sparse_from_rows(rows, post.size)
+        others = post.size
+        counts = generator.binomial(others, self.probability, pre.size)
+
+        def rows() -> Iterator[IntArray]:
+            for unit, count in enumerate(counts):
+                chosen = generator.choice(others, count, replace=False, shuffle=False)
+                chosen.sort()
+                yield chosen if self.autapses else chosen[chosen != unit]
+
+        synapses = sparse_from_rows(rows(), pre.size, others, int(counts.sum()))
         return synapses, draw(self.weight, generator, synapses.count)
 
 
@@ -64,16 +75,23 @@ class _FixedDegree(Connector):
         self, generator: np.random.Generator, pre: Population, post: Population
     ) -> tuple[Connectivity, NDArray[np.float64]]:
         units, others = self._sides(pre, post)
-        partners = [self._partners(generator, unit, others) for unit in range(units)]
+        partners = (self._partners(generator, unit, others) for unit in range(units))
         if self.side == "in":
-            sources = np.concatenate(partners)
-            targets = np.repeat(np.arange(units), self.degree)
-            order = np.lexsort((targets, sources))
-            row_start = np.searchsorted(sources[order], np.arange(others + 1)).astype(np.int64)
-            synapses = Sparse(pre.size, post.size, row_start, targets[order].astype(np.int64))
+            synapses = self._turned(partners, pre.size, post.size)
         else:
-            synapses = sparse_from_rows(partners, post.size)
+            synapses = sparse_from_rows(partners, pre.size, post.size, units * self.degree)
         return synapses, draw(self.weight, generator, synapses.count)
+
+    def _turned(self, partners: Iterator[IntArray], n_pre: int, n_post: int) -> Sparse:
+        """Connectivity from the sources of each postsynaptic unit."""
+        sources = np.empty((n_post, self.degree), np.int32)
+        for unit, row in enumerate(partners):
+            sources[unit] = row
+        row_start = np.zeros(n_pre + 1, np.int64)
+        np.cumsum(np.bincount(sources.reshape(-1), minlength=n_pre), out=row_start[1:])
+        targets = np.argsort(sources, axis=None, kind="stable")
+        targets //= max(self.degree, 1)  # the sources of a unit lie side by side
+        return Sparse(n_pre, n_post, row_start, targets)
 
     def _sides(self, pre: Population, post: Population) -> tuple[int, int]:
         """Number of units that have the degree, and of those they choose from."""
@@ -90,7 +108,7 @@ class _FixedDegree(Connector):
             chosen = generator.integers(0, available, self.degree)
         else:
             chosen = generator.choice(available, self.degree, replace=False, shuffle=False)
-        chosen = np.sort(chosen).astype(np.int64)
+        chosen.sort()
         return chosen if self.autapses else chosen + (chosen >= unit)
 
 

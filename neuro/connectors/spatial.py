@@ -77,7 +77,7 @@ class _DistanceDependent(Connector):
             chosen = chosen if self.autapses else chosen[chosen != unit]
             rows.append(chosen)
             distances.append(d[chosen])
-        synapses = sparse_from_rows(rows, post.size)
+        synapses = sparse_from_rows(rows, pre.size, post.size, sum(map(len, rows)))
         if isinstance(self.weight, str):
             d = np.concatenate(distances)
             weights = self._values(fold(parse_expression(self.weight)), d)

@@ -15,10 +15,13 @@ Weight = float | Distribution
 
 
 def draw(weight: Weight, generator: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """``count`` weights."""
+    """``count`` weights, frozen."""
     if isinstance(weight, Distribution):
-        return weight.draw(generator, count)
-    return np.full(count, weight)
+        values = weight.draw(generator, count)
+    else:
+        values = np.full(count, weight)
+    values.flags.writeable = False
+    return values
 
 
 def as_weight(value: Any, where: str) -> Weight:

@@ -40,17 +40,22 @@ class Arrays:
         kind: str = "float",
         unit: str = "",
     ) -> str:
-        """Make an array; a scalar initial value is spread over the domain."""
+        """Make an array; a scalar initial value is spread over the domain.
+
+        An array that is frozen already is taken as it is: weights can be large.
+        """
         dtype: np.dtype[Any] = np.dtype(
             {"float": self.precision, "int": "int32", "bool": "bool"}[kind]
         )
         values = np.asarray(initial, dtype=dtype)
+        shape: tuple[int, ...] = values.shape
         if domain in self.network.populations:
-            values = np.broadcast_to(values, (self.network.populations[domain].size,))
+            shape = (self.network.populations[domain].size,)
         elif domain in self.connectivity:
-            values = np.broadcast_to(values, self.connectivity[domain].weight_shape)
-        values = values.copy()
-        values.flags.writeable = False
+            shape = self.connectivity[domain].weight_shape
+        if values.shape != shape or values.flags.writeable or not values.flags.c_contiguous:
+            values = np.broadcast_to(values, shape).copy()
+            values.flags.writeable = False
         self.arrays[name] = Array(name, domain, values, unit=unit)
         return name
 
