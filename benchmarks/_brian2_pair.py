@@ -102,7 +102,8 @@ class _Run:
 
 def _handwritten(pair: Pair, folder: Path) -> tuple[Watched, int]:
     """Build the peer; its program and the number of its spikes."""
-    np.savez(folder / "data.npz", dt=pair.dt, duration=pair.duration, **dict(pair.data))
+    data: dict[str, Any] = {"dt": pair.dt, "duration": pair.duration, **pair.data}
+    np.savez(folder / "data.npz", **data)
     module = f"neuro.benchmarks.{pair.peer}"
     command = [sys.executable, "-W", "ignore", "-m", module, str(folder / "data.npz"), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
