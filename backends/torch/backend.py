@@ -28,7 +28,8 @@ class TorchBackend:
 
     ``batch``
         Number of items that run at once, each with a replica of the sources. Arrays that some
-        step writes then have one value per item; static weights exist once.
+        step writes then have one value per item, so plastic weights take 4 or 8 bytes a synapse
+        and item; static weights exist once.
     ``device``
         ``"cpu"``, ``"cuda"``, or ``"auto"``: a GPU if there is one.
     ``delivery``
@@ -41,7 +42,8 @@ class TorchBackend:
     ``capture``
         ``"graph"``: chunks of steps become CUDA graphs; ``"auto"``: on a GPU.
 
-    The number of threads is that of torch: ``torch.set_num_threads``.
+    The number of threads is that of torch: ``torch.set_num_threads``. Where other programs keep
+    cores busy, fewer are faster, because every sum over weights waits for the last of them.
     """
 
     name = "torch"

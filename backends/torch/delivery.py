@@ -23,8 +23,7 @@ from neuro.program import array_of
 COLUMNS, OFTEN = 256, 8
 
 #: Share of units that spike from which a matrix product is quicker (1000 to 1000, batch 32).
-BUSY = {torch.float32: 0.2, torch.float64: 0.1}
-
+BUSY = {torch.float32: 0.15, torch.float64: 0.1}
 
 Listed = TypeVar("Listed", SpikeList, Chosen)
 

@@ -103,11 +103,14 @@ class Function:
 
     def into(self, values: Values, out: Tensor) -> None:
         """Compute the value into a tensor of its type, to whose shape it is broadcast."""
+        if self.last is None:
+            out.copy_(self.compute(values))
+            return
         operands = [operand(values) for operand in self.operands]
-        if self.last is not None and any(x.shape == out.shape for x in operands):
+        if any(x.shape == out.shape for x in operands):
             self.last(*operands, out=out)
         else:
-            out.copy_(self.compute(values))
+            out.copy_(self.last(*operands))
 
 
 @dataclass(frozen=True)

@@ -145,3 +145,26 @@ def test_each_item_its_own_source():
     decay = np.exp(-1e-3)
     expected = [[0, 0.25, 0.25 * decay], [0, 0, 0.5]]
     assert np.allclose(v[..., 0], expected, rtol=1e-14)
+
+
+def test_a_batch_is_saved_and_streamed(tmp_path):
+    """Checkpoints go through a file; a run to a folder records what one in memory does."""
+    net = nr.Network("saved", seed=1)
+    source = net.population("source", nr.Poisson(rate=80.0), size=20)
+    cells = net.population("cells", nr.LIF(), size=10)
+    weights = np.random.default_rng(0).random((20, 10)) * 0.3
+    net.connect(source, cells, weights, plasticity=nr.PairSTDP(), delay=3e-3)
+    net.record(cells)
+    net.record(cells, "v")
+    with nr.compile(net, backend="torch", device="cpu", batch=3) as sim:
+        sim.run_steps(50, progress=False)
+        nr.save(sim.state(), tmp_path / "state.h5")
+        kept = sim.run_steps(40, progress=False)
+        sim.restore(nr.load(tmp_path / "state.h5"))
+        streamed = sim.run_steps(40, progress=False, to=tmp_path / "run")
+    assert len(kept.batch_spikes("cells")[0]) > 100
+    for ours, theirs in zip(
+        streamed.batch_spikes("cells"), kept.batch_spikes("cells"), strict=True
+    ):
+        assert np.array_equal(ours, theirs)
+    assert np.array_equal(streamed.trace("cells", "v"), kept.trace("cells", "v"))
