@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from neuro.connectivity import Connectivity, Convolution, Dense, IntArray, Sparse
 from neuro.errors import DescriptionError
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,8 @@ def matrix(
     """
     if isinstance(connectivity, Dense) and not sparse:
         return np.ascontiguousarray(values.T) if turned else values
+    import scipy.sparse  # only here: it takes longer to import than all else that this needs
+
     synapses, index = connectivity.expand()
     parts = (values.reshape(-1)[index], synapses.targets, synapses.row_start)
     made = scipy.sparse.csr_array(parts, (synapses.n_pre, synapses.n_post))

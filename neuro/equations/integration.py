@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 import sympy
 from numpy.typing import NDArray
-from scipy.linalg import expm
 from sympy.core.function import AppliedUndef
 
 from neuro.equations.evaluation import evaluate, fold
@@ -46,6 +45,7 @@ from neuro.equations.expression import (
     with_children,
 )
 from neuro.equations.functions import exp
+from neuro.equations.matrix_exponential import expm
 from neuro.equations.methods import METHODS
 from neuro.equations.statements import Derivative, Statement
 from neuro.errors import CompileError
@@ -227,7 +227,7 @@ def _propagators(rows: list[list[Value]], dt: float) -> tuple[list[list[Value]],
         for j in range(n):
             augmented[..., i, j] = rows[i][j]
         augmented[..., i, n + i] = 1.0
-    result = np.asarray(expm(augmented * dt))
+    result = expm(augmented * dt)
     reach = np.eye(n, dtype=bool)  # entries that are zero by structure stay exactly zero
     for _ in range(n):
         reach = reach | (reach @ pattern)
