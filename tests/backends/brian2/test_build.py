@@ -35,6 +35,14 @@ def folders(cache: Path) -> list[str]:
     return sorted(p.name for p in (cache / "brian2-cpp").iterdir())
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, as in a terminal; a background job ignores it, and Brian2 trips on that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_one_build_serves_other_data_and_lengths(tiny, cache):
     BACKEND.compile(tiny(), target="cpp", cache_dir=cache).run(1, Silent())
     before = folders(cache)
@@ -99,6 +107,7 @@ def test_a_build_that_another_process_finished_first_is_kept(tiny, cache, tmp_pa
     assert (target / "main").stat().st_ino == stamp
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupting_a_build_leaves_no_build_behind(tiny, tmp_path):
     plan = draw(tiny())
     timer = threading.Timer(4.0, os.kill, (os.getpid(), signal.SIGINT))
@@ -174,6 +183,7 @@ def test_a_signal_is_named(damaged):
         damaged("#!/bin/sh\nkill -SEGV $$\n").run(1, Silent())
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_ends_the_process_and_removes_its_files(damaged, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", None)
