@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(bench)
 
 
-def cases() -> dict[str, Callable[[], Results]]:
+def cases() -> dict[str, Callable[..., Results]]:
     """Benchmark cases by name: every module of :mod:`neuro.benchmarks` with a ``case``.
 
     The name is the module's, with ``-`` for ``_``. Modules are imported when their case runs. A
@@ -32,21 +32,23 @@ def cases() -> dict[str, Callable[[], Results]]:
 
     import neuro.benchmarks
 
-    found: dict[str, Callable[[], Results]] = {}
+    found: dict[str, Callable[..., Results]] = {}
     for module in pkgutil.iter_modules(neuro.benchmarks.__path__):
         if not module.name.startswith("_"):
             found[module.name.replace("_", "-")] = _runner(f"neuro.benchmarks.{module.name}")
     return dict(sorted(found.items()))
 
 
-def _runner(module: str) -> Callable[[], Results]:
-    def run() -> Results:
+def _runner(module: str) -> Callable[..., Results]:
+    def run(**options: Any) -> Results:
         from importlib import import_module
+        from inspect import signature
 
         case = getattr(import_module(module), "case", None)
         if case is None:
             raise JobError(f"benchmark {module} has no function case()")
-        made = case()
+        taken = signature(case).parameters
+        made = case(**{name: value for name, value in options.items() if name in taken})
         results = made if isinstance(made, list) else [made]
         for result in results:
             missing = [name for name in FIELDS if name not in result]
@@ -66,6 +68,13 @@ def bench(
         Path | None,
         typer.Option("--json", help="Also write the results to this file, as a list."),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the figures and tables that some cases make."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small sizes, where a case has them: a try, no result.")
+    ] = False,
     listing: Annotated[bool, typer.Option("--list", help="Only name the cases.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit status 1 if a ratio is below its bar.")
@@ -86,10 +95,12 @@ def bench(
         raise JobError(f"no benchmark {unknown[0]!r}; there are {', '.join(available) or 'none'}")
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise JobError(f"cannot write {json_file}: its folder does not exist")
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     results: Results = []
     for name in wanted:
         typer.echo(f"{name} ...", err=True)
-        results += available[name]()
+        results += available[name](out=out, quick=quick)
     _print(results)
     if json_file is not None:
         from neuro.results import write_json
