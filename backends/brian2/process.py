@@ -56,7 +56,7 @@ class ProcessRunner:
                     stdout=stdout,
                     stderr=stderr,
                     pass_fds=(send,),
-                    env={**os.environ, "OMP_NUM_THREADS": str(self._threads)},
+                    env=_environment(self._threads),
                 )
             os.close(send)
             send = -1
@@ -79,6 +79,17 @@ class ProcessRunner:
                 f"{': ' + text if text else ''} ({self._folder}/main); remove that folder to build"
                 " it anew, or use target='numpy'"
             )
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """That of this process, with the number of threads.
+
+    Threads that wait give their processor away within some ten microseconds, unless the user says
+    otherwise: the default of GCC is to hold it for milliseconds, and a program whose threads wait
+    for each other in every step then is ten times slower than one thread on a busy machine.
+    """
+    patience = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": "1000"}
+    return {**patience, **os.environ, "OMP_NUM_THREADS": str(threads)}
 
 
 def _ended(code: int) -> str:
