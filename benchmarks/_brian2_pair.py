@@ -71,7 +71,8 @@ def compare(pair: Pair, repeats: int) -> list[dict[str, Any]]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        peer, theirs = _handwritten(pair, folder)
+        data = {"dt": pair.dt, "duration": pair.duration, **pair.data}
+        peer, theirs = build_by_hand(pair.peer, data, folder)
         cache = folder / "cache"
         with compile(pair.network, "brian2", pair.dt, target="cpp", cache_dir=cache) as sim:
             fresh = sim.state()
@@ -100,16 +101,21 @@ class _Run:
     program: Usage
 
 
-def _handwritten(pair: Pair, folder: Path) -> tuple[Watched, int]:
-    """Build the peer; its program and the number of its spikes."""
-    data: dict[str, Any] = {"dt": pair.dt, "duration": pair.duration, **pair.data}
-    np.savez(folder / "data.npz", **data)
-    module = f"neuro.benchmarks.{pair.peer}"
+def build_by_hand(peer: str, data: Mapping[str, ArrayLike], folder: Path) -> tuple[Watched, int]:
+    """Build a hand-written program, and run it once; the program and the number of its spikes."""
+    np.savez(folder / "data.npz", **{name: np.asarray(value) for name, value in data.items()})
+    module = f"neuro.benchmarks.{peer}"
     command = [sys.executable, "-W", "ignore", "-m", module, str(folder / "data.npz"), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise BackendError(f"the hand-written Brian2 program failed: {done.stderr[-500:]}")
     return Watched(folder / "main"), int(json.loads(done.stdout.splitlines()[-1])["spikes"])
+
+
+def run_by_hand(program: Watched, folder: Path) -> Usage:
+    """Run it as ``device.run`` does."""
+    subprocess.run(["./main"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return program.usage()
 
 
 def _run_ours(sim: Simulation, pair: Pair, program: Watched) -> tuple[int, _Run]:
@@ -122,10 +128,9 @@ def _run_ours(sim: Simulation, pair: Pair, program: Watched) -> tuple[int, _Run]
 
 
 def _run_theirs(program: Watched, folder: Path) -> _Run:
-    """As ``device.run`` does."""
     begin = time.perf_counter()
-    subprocess.run(["./main"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return _Run(time.perf_counter() - begin, program.usage())
+    usage = run_by_hand(program, folder)
+    return _Run(time.perf_counter() - begin, usage)
 
 
 def _results(
