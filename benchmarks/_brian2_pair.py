@@ -101,9 +101,10 @@ class _Run:
     program: Usage
 
 
-def build_by_hand(peer: str, data: Mapping[str, ArrayLike], folder: Path) -> tuple[Watched, int]:
+def build_by_hand(peer: str, data: Mapping[str, Any], folder: Path) -> tuple[Watched, int]:
     """Build a hand-written program, and run it once; the program and the number of its spikes."""
-    np.savez(folder / "data.npz", **{name: np.asarray(value) for name, value in data.items()})
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in data.items()}
+    np.savez(folder / "data.npz", **arrays)
     module = f"neuro.benchmarks.{peer}"
     command = [sys.executable, "-W", "ignore", "-m", module, str(folder / "data.npz"), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
