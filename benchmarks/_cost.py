@@ -102,7 +102,7 @@ def _run(
         code = child.wait()
         watch.end()
         if watch.problem or code:
-            return Cost(neurons, synapses, watch.problem or _last_line(errors))
+            return Cost(neurons, synapses, watch.problem or _last_line(errors, code))
     ready, found = json.loads(built), json.loads(done)
     return Cost(
         neurons,
@@ -117,10 +117,12 @@ def _run(
     )
 
 
-def _last_line(errors: TextIO) -> str:
+def _last_line(errors: TextIO, code: int) -> str:
     errors.seek(0)
     lines = errors.read().strip().splitlines()
-    return lines[-1][:200] if lines else "ended without a word (out of memory?)"
+    if lines:
+        return lines[-1][:200]
+    return f"killed by signal {-code} of somebody else" if code < 0 else f"failed, code {code}"
 
 
 class _Watch(threading.Thread):

@@ -95,14 +95,14 @@ def measure(plan: Plan) -> Curves:
     return curves
 
 
-def slope(costs: Sequence[Cost], series: str, attribute: str) -> float:
-    """Exponent of the power law through the last two decades; NaN for fewer than two sizes."""
+def slope(costs: Sequence[Cost], series: str, attribute: str) -> float | None:
+    """Exponent of the power law through the last two decades; None for fewer than two sizes."""
     done = [c for c in costs if not c.problem]
     size = np.array([getattr(c, series) for c in done], dtype=float)
     value = np.array([getattr(c, attribute) for c in done], dtype=float)
     last = size >= 0.0099 * size.max(initial=0.0)
     if last.sum() < 2:
-        return float("nan")
+        return None
     return float(np.polyfit(np.log10(size[last]), np.log10(value[last]), 1)[0])
 
 
@@ -116,7 +116,7 @@ def table(curves: Curves) -> str:
             text.append("| --- |" + " ---: |" * (len(sizes) + 1))
             for name, costs in lines.items():
                 cells = [_cell(c, attribute) for c in costs]
-                cells.append(f"{slope(costs, series, attribute):.2f}")
+                cells.append(_exponent(slope(costs, series, attribute)))
                 text.append(f"| {name} | " + " | ".join(cells) + " |")
             text.append("")
     return "\n".join(text)
@@ -157,7 +157,7 @@ def _write(curves: Curves, out: Path) -> None:
 
 
 def _result(series: str, name: str, costs: Sequence[Cost]) -> dict[str, Any]:
-    details = {"slope of memory": f"{slope(costs, series, 'memory'):.2f}"}
+    details = {"slope of memory": _exponent(slope(costs, series, "memory"))}
     for attribute, title in MEASURES.items():
         values = (f"{getattr(c, series):,}: {_cell(c, attribute)}" for c in costs)
         details[title] = ", ".join(values)
@@ -171,6 +171,10 @@ def _result(series: str, name: str, costs: Sequence[Cost]) -> dict[str, Any]:
         "holds": None,
         "details": details,
     }
+
+
+def _exponent(found: float | None) -> str:
+    return "-" if found is None else f"{found:.2f}"
 
 
 def _cell(point: Cost, attribute: str) -> str:
