@@ -231,7 +231,7 @@ class Recording:
     def rate(
         self,
         population: Population | str,
-        bin: Any = 10e-3,  # noqa: A002
+        bin_width: Any = 10e-3,
         *,
         start: int | None = None,
         stop: int | None = None,
@@ -242,7 +242,7 @@ class Recording:
         Parameters
         ----------
         population : Population or str
-        bin : float, second
+        bin_width : float, second
             A multiple of dt. The first bin begins at ``start``; the last may be shorter, which
             its rate takes into account.
         start, stop, item
@@ -257,7 +257,7 @@ class Recording:
         """
         _, track = self._find(population, SPIKES)
         low, high = self._window(start, stop)
-        edges = self._edges(low, high, bin)
+        edges = self._edges(low, high, bin_width)
         total = np.zeros((self.batch or 1, len(edges) - 1), np.int64)
         for found in self._parts(track, start, stop):
             items = found[2] if len(found) > 2 else 0
@@ -310,12 +310,12 @@ class Recording:
                 yield self._store.spikes(track.owner, first, last)
 
     def _edges(self, low: int, high: int, width: Any) -> IntArray:
-        seconds = Parameter("second", 0.0, exclusive=True).read(width, "bin of rate")
+        seconds = Parameter("second", 0.0, exclusive=True).read(width, "bin_width of rate")
         if not isinstance(seconds, float):
-            raise DescriptionError("bin of rate is an array; expected one number in seconds")
-        length = whole_steps(seconds, self.dt, "bin of rate")
+            raise DescriptionError("bin_width of rate is an array; expected one number in seconds")
+        length = whole_steps(seconds, self.dt, "bin_width of rate")
         if length < 1:
-            raise DescriptionError(f"bin of rate is {seconds:g} s, below dt = {self.dt:g} s")
+            raise DescriptionError(f"bin_width of rate is {seconds:g} s, below dt = {self.dt:g} s")
         return np.append(np.arange(low, high, length), high)
 
     def _picked(self, values: NDArray[Any], item: int | None) -> NDArray[Any]:

@@ -152,21 +152,21 @@ def test_counts_follow_the_order_of_the_recorded_units(recorded):
 
 def test_rates_are_spikes_per_second_and_unit(recorded):
     steps, _ = recorded.spikes("out")
-    times, rates = recorded.rate("out", bin=0.03)
+    times, rates = recorded.rate("out", bin_width=0.03)
     assert times == pytest.approx([0.1, 0.13, 0.16, 0.19, 0.22, 0.25, 0.28])
     for time, rate in zip(times, rates, strict=True):
         stop = min(time + 0.03, 0.3)  # the last bin is shorter
         count = sum(1 for k in steps if round(time * 1e3) <= k < round(stop * 1e3))
         assert rate == pytest.approx(count / 5 / (stop - time))
     assert np.sum(rates[:-1] * 0.03) + rates[-1] * 0.02 == pytest.approx(len(steps) / 5)
-    _, shifted = recorded.rate("out", bin=0.03, start=115, stop=175)
+    _, shifted = recorded.rate("out", bin_width=0.03, start=115, stop=175)
     assert shifted[0] == pytest.approx(np.sum((steps >= 115) & (steps < 145)) / 5 / 0.03)
     assert len(shifted) == 2
-    with pytest.raises(nr.CompileError, match=r"bin of rate.*multiple"):
-        recorded.rate("out", bin=1.5e-3)
+    with pytest.raises(nr.CompileError, match=r"bin_width of rate.*multiple"):
+        recorded.rate("out", bin_width=1.5e-3)
     for bad in (0.0, 1e-12):
-        with pytest.raises(nr.DescriptionError, match="bin of rate"):
-            recorded.rate("out", bin=bad)
+        with pytest.raises(nr.DescriptionError, match="bin_width of rate"):
+            recorded.rate("out", bin_width=bad)
 
 
 def test_intervals_lie_between_spikes_of_one_unit(recorded):
@@ -246,7 +246,7 @@ def test_items_of_a_batch(tmp_path, kind):
     assert rec.trace("a", "v", start=2, item=1).tolist() == [[104, 105]]
     assert rec.counts("a").tolist() == [[1, 1], [0, 1], [2, 1]]
     assert rec.counts("a", item=2).tolist() == [2, 1]
-    _, rates = rec.rate("a", bin=2e-3)
+    _, rates = rec.rate("a", bin_width=2e-3)
     assert rates.tolist() == [[250, 250, 0], [0, 250, 0], [250, 250, 500]]
     assert rec.isi("a").tolist() == [0.004]
     assert rec.isi("a", item=0).tolist() == []

@@ -97,15 +97,15 @@ def bench(
         raise JobError(f"cannot write {json_file}: its folder does not exist")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+    from neuro.results import write_json
+
     results: Results = []
     for name in wanted:
         typer.echo(f"{name} ...", err=True)
         results += available[name](out=out, quick=quick)
+        if json_file is not None:  # after each case: what was measured is kept, whatever follows
+            write_json(json_file, results)
     _print(results)
-    if json_file is not None:
-        from neuro.results import write_json
-
-        write_json(json_file, results)
     if strict and any(result["holds"] is False for result in results):
         raise typer.Exit(1)
 

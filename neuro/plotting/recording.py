@@ -88,7 +88,7 @@ class RecordingPlots:
     def rate(
         self,
         *populations: Population | str,
-        bin: Any = 10e-3,  # noqa: A002
+        bin_width: Any = 10e-3,
         start: int | None = None,
         stop: int | None = None,
         item: int | None = None,
@@ -100,7 +100,7 @@ class RecordingPlots:
         ----------
         *populations : Population or str
             By default all that were recorded.
-        bin : float, second
+        bin_width : float, second
             A multiple of dt.
         start, stop, item, ax
             As in :meth:`raster`.
@@ -109,7 +109,7 @@ class RecordingPlots:
         names = self._names(populations)
         _one_item(recording, item, "rate")
         rates = {
-            name: recording.rate(name, bin, start=start, stop=stop, item=item) for name in names
+            name: recording.rate(name, bin_width, start=start, stop=stop, item=item) for name in names
         }
         ax = axes(ax)
         end = (recording.stop if stop is None else stop) * recording.dt

@@ -68,7 +68,7 @@ def test_a_window_of_a_raster(ax):
 
 
 def test_rate_is_a_step_of_each_bin(ax):
-    recorded().plot.rate("a", bin=8e-3, ax=ax)
+    recorded().plot.rate("a", bin_width=8e-3, ax=ax)
     values, edges, _ = ax.patches[0].get_data()
     assert edges == pytest.approx([0, 0.008, 0.016, 0.02])
     assert values == pytest.approx([3 / 3 / 0.008, 0, 1 / 3 / 0.004])
@@ -77,7 +77,7 @@ def test_rate_is_a_step_of_each_bin(ax):
 
 
 def test_rates_of_all_populations(ax):
-    recorded().plot.rate(bin=0.02, ax=ax)
+    recorded().plot.rate(bin_width=0.02, ax=ax)
     assert [float(patch.get_data()[0][0]) for patch in ax.patches] == pytest.approx(
         [4 / 3 / 0.02, 2 / 2 / 0.02]
     )
