@@ -109,7 +109,8 @@ class RecordingPlots:
         names = self._names(populations)
         _one_item(recording, item, "rate")
         rates = {
-            name: recording.rate(name, bin_width, start=start, stop=stop, item=item) for name in names
+            name: recording.rate(name, bin_width, start=start, stop=stop, item=item)
+            for name in names
         }
         ax = axes(ax)
         end = (recording.stop if stop is None else stop) * recording.dt
