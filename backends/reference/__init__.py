@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from neuro.engine import Variant
 from neuro.errors import CompileError
 from neuro.program import Program
+
+if TYPE_CHECKING:
+    from neuro.backends.reference.engine import ReferenceEngine
 
 
 class ReferenceBackend:
@@ -33,9 +38,22 @@ class ReferenceBackend:
             raise CompileError(
                 f"backend 'reference' has no option {', '.join(map(repr, options))}; remove it"
             )
+        return self.engine(program)
+
+    def engine(
+        self, program: Program, arrays: Mapping[str, NDArray[Any]] | None = None
+    ) -> ReferenceEngine:
+        """An engine for a backend that runs a program, or a part of one, in a place of its own.
+
+        Parameters
+        ----------
+        program : Program
+        arrays : mapping, optional
+            Where the values of the program's arrays live (shared memory, for example).
+        """
         from neuro.backends.reference.engine import ReferenceEngine
 
-        return ReferenceEngine(program)
+        return ReferenceEngine(program, arrays)
 
 
 BACKEND = ReferenceBackend()

@@ -7,7 +7,7 @@ and repeated multiplication is not a power once it is rounded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from neuro.program import (
     Plasticity,
     Program,
     Reset,
+    Step,
     Threshold,
     Update,
     array_of,
@@ -41,20 +42,37 @@ _NONE: IntArray = np.zeros(0, np.int64)
 
 
 class ReferenceEngine(Engine):
-    """Runs a program step by step, in float64 or float32."""
+    """Runs a program step by step, in float64 or float32.
 
-    def __init__(self, program: Program) -> None:
+    Parameters
+    ----------
+    program : Program
+    arrays : mapping, optional
+        Where the values of all arrays live, for example in shared memory, in their shape and
+        dtype; they are changed in place. By default the engine makes its own.
+
+    Attributes
+    ----------
+    spikes : dict
+        Units of every population that spiked in the latest step.
+    """
+
+    def __init__(
+        self, program: Program, arrays: Mapping[str, NDArray[Any]] | None = None
+    ) -> None:
         self.program = program
-        self._arrays: dict[str, NDArray[Any]] = {
-            name: array.initial.copy() for name, array in program.arrays.items()
-        }
+        self._arrays: dict[str, NDArray[Any]] = (
+            {name: array.initial.copy() for name, array in program.arrays.items()}
+            if arrays is None
+            else dict(arrays)
+        )
         self._step = 0
         # One slot more than the longest delay: plasticity still needs the oldest spikes after
         # the threshold has stored the newest.
         self._slots = {p: d + 1 for p, d in program.max_delays.items()}
         self._rings: dict[str, list[IntArray]] = {}
         self._clear_rings()
-        self._spikes: dict[str, IntArray] = dict.fromkeys(program.sizes, _NONE)
+        self.spikes: dict[str, IntArray] = dict.fromkeys(program.sizes, _NONE)
         self._shared: dict[tuple[str, bool], Synapses] = {}
         build: dict[type, Callable[[Any], Callable[[], None]]] = {
             Arrive: self._arrive,
@@ -63,12 +81,11 @@ class ReferenceEngine(Engine):
             Reset: self._reset,
             Plasticity: self._plasticity,
         }
-        after = next(
-            (i for i, s in enumerate(program.steps) if isinstance(s, Threshold | Reset)),
-            len(program.steps),
-        )
-        self._before: list[Callable[[], None]] = [build[type(s)](s) for s in program.steps[:after]]
-        self._after: list[Callable[[], None]] = [build[type(s)](s) for s in program.steps[after:]]
+        self._before: list[Callable[[], None]] = []
+        self._after: list[Callable[[], None]] = []
+        for step in program.steps:
+            calls = self._before if _before_spikes(step) else self._after
+            calls.append(build[type(step)](step))
 
     # --- running ---
 
@@ -94,25 +111,30 @@ class ReferenceEngine(Engine):
                 for p, source in self.program.sources.items()
             }
             for k in range(self._step, last):
-                self._one_step(k, {p: lists[k - self._step] for p, lists in inputs.items()})
+                self.begin_step(k)
+                self.end_step({p: lists[k - self._step] for p, lists in inputs.items()})
                 for population, found in spikes.items():
-                    if len(self._spikes[population]):
-                        found.append((k, self._spikes[population]))
+                    if len(self.spikes[population]):
+                        found.append((k, self.spikes[population]))
                 for rows, array, units in traces:
                     rows[k - begin] = array[units]
             progress.advance(last - self._step)
             self._step = last
         return Recorded({p: self._recorded(p, found) for p, found in spikes.items()}, kept)
 
-    def _one_step(self, k: int, inputs: dict[str, IntArray]) -> None:
+    def begin_step(self, k: int) -> None:
+        """The first half of time step k: what happens before spikes of this step are known."""
         self._now = k
         for call in self._before:
             call()
-        self._spikes.update(inputs)
+
+    def end_step(self, given: Mapping[str, IntArray]) -> None:
+        """The rest of the time step; ``given`` are spikes that come from elsewhere."""
+        self.spikes.update(given)
         for call in self._after:
             call()
         for population, slots in self._slots.items():
-            self._rings[population][k % slots] = self._spikes[population]
+            self._rings[population][self._now % slots] = self.spikes[population]
 
     def _recorded(
         self, population: str, found: list[tuple[int, IntArray]]
@@ -181,7 +203,7 @@ class ReferenceEngine(Engine):
 
         def call() -> None:
             tape.run()
-            self._spikes[population] = met.nonzero()[0]
+            self.spikes[population] = met.nonzero()[0]
 
         return call
 
@@ -189,7 +211,7 @@ class ReferenceEngine(Engine):
         assign = [self._for_units(a) for a in step.assigns]
 
         def call() -> None:
-            spiking = self._spikes[step.population]
+            spiking = self.spikes[step.population]
             if len(spiking):
                 for apply in assign:
                     apply(spiking)
@@ -207,7 +229,7 @@ class ReferenceEngine(Engine):
         arrivals = self._arrivals_of(step)
 
         def call() -> None:
-            spiking = _NONE if step.short_term else self._spikes[step.target]
+            spiking = _NONE if step.short_term else self.spikes[step.target]
             learn(arrivals(), spiking, (self._now + 1) % step.every == 0)
 
         return call
@@ -246,15 +268,20 @@ class ReferenceEngine(Engine):
 
     def state(self) -> State:
         """A checkpoint."""
+        arrays = {n: a.copy() for n, a in self._arrays.items()}
+        return State(self._step, arrays, self.recent(self._step))
+
+    def recent(self, step: int) -> dict[str, tuple[IntArray, IntArray]]:
+        """Spikes that may still be on their way before a step, as in :class:`State`."""
         recent = {}
         for population, slots in self._slots.items():
-            steps = range(max(0, self._step - slots + 1), self._step)
+            steps = range(max(0, step - slots + 1), step)
             lists = [self._rings[population][k % slots] for k in steps]
             recent[population] = (
                 np.repeat(np.array(steps, np.int64), [len(u) for u in lists]),
                 np.concatenate([_NONE, *lists]),
             )
-        return State(self._step, {n: a.copy() for n, a in self._arrays.items()}, recent)
+        return recent
 
     def restore(self, state: State) -> None:
         """Go back to a checkpoint."""
@@ -269,6 +296,10 @@ class ReferenceEngine(Engine):
 
     def _clear_rings(self) -> None:
         self._rings = {p: [_NONE] * slots for p, slots in self._slots.items()}
+
+
+def _before_spikes(step: Step) -> bool:
+    return isinstance(step, Arrive | Update) or (isinstance(step, Plasticity) and step.short_term)
 
 
 def _by_step(steps: IntArray, units: IntArray, start: int, stop: int) -> list[IntArray]:
