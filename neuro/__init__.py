@@ -67,7 +67,7 @@ from neuro.sources import (
 from neuro.synapses import Alpha, Conductance, Delta, DoubleExponential, Exponential
 
 if TYPE_CHECKING:
-    from neuro import backends, datasets
+    from neuro import backends, datasets, loihi
     from neuro.exchange import load, save
     from neuro.lowering import lower
     from neuro.recording import Recording
@@ -135,6 +135,7 @@ __all__ = [
     "from_array",
     "from_sparse",
     "load",
+    "loihi",
     "lower",
     "one_to_one",
     "open_recording",
@@ -158,7 +159,7 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name in ("backends", "datasets"):
+    if name in ("backends", "datasets", "loihi"):
         return import_module(f"neuro.{name}")
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)

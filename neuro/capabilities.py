@@ -17,6 +17,7 @@ from neuro.program import Arrive, Plasticity, Program, Step, array_of, side_of
 FEATURES: Mapping[str, str] = {
     "float64": "double precision",
     "float32": "single precision",
+    "loihi": "the whole numbers of Loihi, bit by bit",
     "sparse": "sparse projections",
     "multapses": "several synapses between one pair of units",
     "convolution": "convolutions and pooling, one kernel for all positions",

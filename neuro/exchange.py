@@ -22,6 +22,7 @@ from neuro.distributions import Normal, Uniform
 from neuro.engine import State
 from neuro.errors import DescriptionError
 from neuro.network import Network
+from neuro.loihi.neurons import LIF as LoihiLIF
 from neuro.neurons import NeuronModel
 from neuro.plasticity import PlasticityRule, ShortTermPlasticity
 
@@ -38,7 +39,11 @@ _KINDS: tuple[type[Described], ...] = (
     Uniform,
 )
 #: What a file may name; nothing else is ever constructed.
-_CLASSES: Mapping[str, type[Described]] = {kind.__name__.lstrip("_"): kind for kind in _KINDS}
+_CLASSES: Mapping[str, type[Described]] = {
+    **{kind.__name__.lstrip("_"): kind for kind in _KINDS},
+    "loihi.LIF": LoihiLIF,
+}
+_NAMES = {kind: name for name, kind in _CLASSES.items()}
 
 
 def save(what: Network | State, path: str | Path) -> None:
@@ -189,8 +194,8 @@ def _encode(value: Any, arrays: list[NDArray[Any]]) -> Any:
         return {"tuple": [_encode(v, arrays) for v in value]}
     if isinstance(value, Mapping):
         return {"mapping": {k: _encode(v, arrays) for k, v in value.items()}}
-    name = type(value).__name__.lstrip("_")
-    if _CLASSES.get(name) is not type(value):
+    name = _NAMES.get(type(value))
+    if name is None:
         raise DescriptionError(
             f"save: {type(value).__name__} is not a class that files know; write it as a plain"
             " NeuronModel or PlasticityRule"

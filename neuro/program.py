@@ -27,7 +27,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,15 @@ from numpy.typing import NDArray
 from neuro.connectivity import Connectivity, IntArray
 from neuro.equations.expression import Expr, names, to_text
 from neuro.fingerprint import digest
+
+if TYPE_CHECKING:
+    from neuro.loihi.chip import Chip
+    from neuro.loihi.quantisation_report import QuantisationReport
+
+
+def float_type(precision: str) -> np.dtype[np.floating]:
+    """Type of the float arrays of a precision: the integers of "loihi" are carried in float64."""
+    return np.dtype("float64" if precision == "loihi" else precision)
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,7 +316,8 @@ class Program:
     Attributes
     ----------
     name, dt, precision
-        Name of the network; time step in seconds; ``"float64"`` or ``"float32"``.
+        Name of the network; time step in seconds; ``"float64"``, ``"float32"`` or ``"loihi"``
+        (whole numbers, carried in float64).
     sizes : dict
         Units per population, sources included, in order of definition.
     sources : dict
@@ -322,6 +332,10 @@ class Program:
         What is recorded.
     integrators : dict
         Per population: how its equations were integrated ("exact", "exponential Euler", "Euler").
+    chip : Chip, optional
+        With precision "loihi": the integers of every population and projection.
+    quantisation : QuantisationReport, optional
+        With precision "loihi": what became of a network of floats on the way to integers.
     """
 
     name: str
@@ -334,11 +348,13 @@ class Program:
     steps: tuple[Step, ...]
     records: tuple[Record, ...]
     integrators: Mapping[str, str] = field(default_factory=dict)
+    chip: Chip | None = None
+    quantisation: QuantisationReport | None = None
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
         """Floating-point type of all float arrays."""
-        return np.dtype(self.precision)
+        return float_type(self.precision)
 
     @property
     def max_delays(self) -> dict[str, int]:

@@ -276,7 +276,7 @@ class Blueprint:
         return self._printer(synapses, rename)
 
     def _printer(self, owner: Group | Synapses, rename: Callable[[str], str]) -> Printer:
-        return self.notation.printer(owner.name, rename, self.kind, self.program.precision)
+        return self.notation.printer(owner.name, rename, self.kind, self.program.dtype.name)
 
     def _shared(self, name: str, owner: Group | Synapses) -> str:
         array = name.partition("@")[0]

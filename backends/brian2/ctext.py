@@ -150,6 +150,7 @@ C_FUNCTIONS: Mapping[str, CFunction] = {
     "min": CFunction("xy", "return (x != x || x < y) ? x : y;"),
     "sign": CFunction("x", "return x > 0 ? (real)1 : (x < 0 ? (real)-1 : (x == 0 ? (real)0 : x));"),
     "sqrt": CFunction("x", "return (real)sqrt((double)x);"),
+    "trunc": CFunction("x", "return (real)trunc((double)x);"),
     "where": CFunction("bxy", "return b ? x : y;"),
 } | {name: _from_recipe(recipe) for name, recipe in RECIPES.items() if name != "power"}
 

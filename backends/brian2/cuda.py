@@ -90,7 +90,7 @@ def write_sources(plan: Blueprint, folder: Path, compute_capability: float) -> l
         "devices.cuda_standalone.use_atomics": False,
         "devices.cuda_standalone.cuda_backend.compute_capability": compute_capability,
     }
-    precision = plan.program.precision
+    precision = plan.program.dtype.name
     with (
         sandbox(device, precision, preferences),
         _selection(compute_capability),

@@ -114,7 +114,7 @@ def build(plan: Blueprint, connect: bool) -> Model:
     }
     network.add(*spikes.values(), *traces.values())
     every = {name: r.every for name, r in zip(runners, plan.routines, strict=True)}
-    return Model(network, clock, owners, spikes, traces, every, functions(program.precision))
+    return Model(network, clock, owners, spikes, traces, every, functions(program.dtype.name))
 
 
 def pairs(

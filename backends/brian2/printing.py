@@ -44,6 +44,7 @@ OWN: Mapping[str, str] = {
     "sin": "neuro_sin",
     "sqrt": "neuro_sqrt",
     "tanh": "neuro_tanh",
+    "trunc": "neuro_trunc",
     "where": "neuro_where",
 }
 

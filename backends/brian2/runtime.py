@@ -58,7 +58,7 @@ class RuntimeRunner:
             return self._collect()
 
     def _sandbox(self) -> Any:
-        return sandbox(self._device, self._plan.program.precision, self._preferences)
+        return sandbox(self._device, self._plan.program.dtype.name, self._preferences)
 
     def _explain(self, error: Exception) -> str:
         reason = str(error.__cause__ or error).strip()

@@ -124,7 +124,7 @@ class _Writer:
         body = [*blocks, self._records(), self._ending()]
         code = "\n".join(body)
         used = set(re.findall(r"[A-Za-z_]\w*", code))
-        functions = library(used, self._program.precision)
+        functions = library(used, self._program.dtype.name)
         used |= {"Clock", "Network", "prefs", "second", *(["Function"] if functions else [])}
         parts = [self._head(used), *([functions] if functions else []), _ROUTINE.strip(), *body]
         return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
@@ -137,7 +137,7 @@ class _Writer:
         imports = "".join(f"    {name},\n" for name in _FROM_BRIAN2 if name in used)
         file = f"\nThe file {self._data} beside it holds its larger arrays.\n"
         single = "prefs.core.default_float_dtype = np.float32\n"
-        single = single if program.precision == "float32" else ""
+        single = single if program.dtype == np.float32 else ""
         load = f'data = np.load(Path(__file__).with_name("{self._data}"))\n'
         return f'''
 """The network {program.name!r} as a program for Brian2, written by neuro {__version__}.
@@ -231,7 +231,7 @@ network.schedule = {list(SCHEDULE)!r}'''
         if group.variables:
             lines.append("# a generator has no equations; these belong to its projections")
         for variable in group.variables.values():
-            dtype = {"float": self._program.precision, "int": "int32", "bool": "bool_"}
+            dtype = {"float": self._program.dtype.name, "int": "int32", "bool": "bool_"}
             size = "1, scalar=True" if variable.shared else str(group.size)
             lines.append(
                 f'{group.name}.variables.add_array("{variable.name}", size={size},'

@@ -70,6 +70,7 @@ _SIMPLE: Mapping[str, str] = {
     "minimum": 'function(np.minimum, "xx")',
     "real": "function(lambda x: np.asarray(x).astype(np.{precision})[()], \"x\")",
     "sign_of": 'function(np.sign, "x")',
+    "trunc_of": 'function(np.trunc, "x")',
     "where": 'function(np.where, "bxx")',
     "whole": 'function(lambda x: np.asarray(x).astype(np.int32)[()], "x", "integer")',
 }

@@ -36,6 +36,7 @@ FUNCTIONS: Mapping[str, str] = {
     "sin": "portable_sin",
     "sqrt": "sqrt",
     "tanh": "portable_tanh",
+    "trunc": "trunc_of",
     "where": "where",
 }
 

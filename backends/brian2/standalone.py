@@ -47,7 +47,7 @@ def write_sources(plan: Blueprint, folder: Path) -> list[str]:
     device = Device()
     device.activate(build_on_run=False)
     header = (Path(__file__).parent / HEADER).read_text()
-    with sandbox(device, plan.program.precision, {"codegen.target": "auto"}):
+    with sandbox(device, plan.program.dtype.name, {"codegen.target": "auto"}):
         device.headers.append(f'"{HEADER}"')
         model = build(plan, connect=False)
         writer = Main(plan, model, device)

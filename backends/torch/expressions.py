@@ -78,6 +78,7 @@ _DIRECT: dict[str, Callable[..., Tensor]] = {
     "floor": torch.floor,
     "max": torch.maximum,
     "min": torch.minimum,
+    "trunc": torch.trunc,
     "where": torch.where,
 }
 

@@ -36,7 +36,7 @@ class Memory:
         self.items = 1 if batch is None else batch
         self.device = device
         #: Floating-point type of the program.
-        self.dtype: torch.dtype = getattr(torch, program.precision)
+        self.dtype: torch.dtype = getattr(torch, program.dtype.name)
         #: Every array; a tensor keeps its place in memory, except inputs that are given for
         #: many steps at once.
         self.tensors: dict[str, Tensor] = {}

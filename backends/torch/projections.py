@@ -40,7 +40,7 @@ def as_matrix(program: Program, step: Arrive) -> bool:
         return False
     pairs = c.n_pre * c.n_post
     small = pairs * program.dtype.itemsize <= MATRIX_BYTES
-    return small and c.count >= MATRIX_DENSITY[program.precision] * pairs
+    return small and c.count >= MATRIX_DENSITY[program.dtype.name] * pairs
 
 
 def at_once(program: Program, plan: Plan, step: Arrive) -> bool:

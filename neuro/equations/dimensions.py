@@ -18,7 +18,7 @@ from neuro.errors import EquationError, UnitError
 from neuro.units import DIMENSIONLESS, Dimension
 
 #: Functions that return the dimension of their (equal) arguments.
-_SAME = {"abs", "min", "max", "clip", "floor"}
+_SAME = {"abs", "min", "max", "clip", "floor", "trunc"}
 
 
 def dimension(expr: Expr, known: Mapping[str, Dimension], where: str) -> Dimension | None:

@@ -53,6 +53,7 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "sin": sin,
     "sqrt": np.sqrt,
     "tanh": tanh,
+    "trunc": np.trunc,
     "where": np.where,
 }
 

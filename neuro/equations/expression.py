@@ -72,6 +72,7 @@ FUNCTIONS: Mapping[str, int] = {
     "sin": 1,
     "sqrt": 1,
     "tanh": 1,
+    "trunc": 1,
     "where": 3,
 }
 

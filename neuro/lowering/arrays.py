@@ -11,7 +11,7 @@ from neuro.connectivity import Connectivity
 from neuro.description import Value
 from neuro.equations.expression import Const, Expr, Name
 from neuro.network import Network
-from neuro.program import Array
+from neuro.program import Array, float_type
 
 
 class Arrays:
@@ -45,7 +45,7 @@ class Arrays:
         An array that is frozen already is taken as it is: weights can be large.
         """
         dtype: np.dtype[Any] = np.dtype(
-            {"float": self.precision, "int": "int32", "bool": "bool"}[kind]
+            {"float": float_type(self.precision), "int": "int32", "bool": "bool"}[kind]
         )
         values = np.asarray(initial, dtype=dtype)
         shape: tuple[int, ...] = values.shape

@@ -1,0 +1,52 @@
+"""Loihi: its whole numbers, networks made of them, and what they take up on the chip.
+
+:class:`LIF` is Loihi's compartment as a neuron model; :func:`quantise` makes an integer network of
+one of floats, which ``nr.compile(network, precision="loihi")`` also does by itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from neuro.loihi.neurons import LIF
+from neuro.loihi.numbers import representable
+
+if TYPE_CHECKING:
+    from neuro.loihi.chip import Chip, Compartments, SynapseFormat, chip_of
+    from neuro.loihi.quantisation import Quantised, compare, dequantised, quantise
+    from neuro.loihi.quantisation_report import QuantisationReport
+
+__all__ = [
+    "LIF",
+    "Chip",
+    "Compartments",
+    "QuantisationReport",
+    "Quantised",
+    "SynapseFormat",
+    "chip_of",
+    "compare",
+    "dequantised",
+    "quantise",
+    "representable",
+]
+
+#: Loaded on first use: describing a network needs none of them.
+_LAZY = {
+    "Chip": "chip",
+    "Compartments": "chip",
+    "QuantisationReport": "quantisation_report",
+    "Quantised": "quantisation",
+    "SynapseFormat": "chip",
+    "chip_of": "chip",
+    "compare": "quantisation",
+    "dequantised": "quantisation",
+    "quantise": "quantisation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _LAZY:
+        return getattr(import_module(f"neuro.loihi.{_LAZY[name]}"), name)
+    raise AttributeError(f"module 'neuro.loihi' has no attribute {name!r}")
