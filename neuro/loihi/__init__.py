@@ -13,6 +13,8 @@ from neuro.loihi.numbers import representable
 
 if TYPE_CHECKING:
     from neuro.loihi.chip import Chip, Compartments, SynapseFormat, chip_of
+    from neuro.loihi.learning import translate
+    from neuro.loihi.products import Translation
     from neuro.loihi.quantisation import Quantised, compare, dequantised, quantise
     from neuro.loihi.quantisation_report import QuantisationReport
 
@@ -23,11 +25,13 @@ __all__ = [
     "QuantisationReport",
     "Quantised",
     "SynapseFormat",
+    "Translation",
     "chip_of",
     "compare",
     "dequantised",
     "quantise",
     "representable",
+    "translate",
 ]
 
 #: Loaded on first use: describing a network needs none of them.
@@ -37,10 +41,12 @@ _LAZY = {
     "QuantisationReport": "quantisation_report",
     "Quantised": "quantisation",
     "SynapseFormat": "chip",
+    "Translation": "products",
     "chip_of": "chip",
     "compare": "quantisation",
     "dequantised": "quantisation",
     "quantise": "quantisation",
+    "translate": "learning",
 }
 
 
