@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from neuro.errors import CompileError
+from neuro.loihi.numbers import DELAY_MAX, RANGES, REFRACTORY_MAX, STATE_LIMIT, WEIGHT_BITS
 
 #: What every core has a limited number of; the fullest of these is the utilisation of a core.
 RESOURCES = ("neurons", "synaptic memory", "axons in", "axons out")
@@ -63,8 +64,8 @@ class Target:
         Largest magnitude of current and voltage.
     delay : Limit
         Longest, in steps beyond the one that every connection takes.
-    refractory : Limit, optional
-        Longest, in steps from spike to spike; None: programmable.
+    refractory : Limit
+        Longest, in steps from spike to spike.
     graded : bool
         Whether spikes can carry numbers.
     notes : tuple of str
@@ -86,7 +87,7 @@ class Target:
     bias_exponent: Range
     state: Limit
     delay: Limit
-    refractory: Limit | None
+    refractory: Limit
     graded: bool
     notes: tuple[str, ...] = ()
 
@@ -100,14 +101,17 @@ _ASSUMED = "assumed as on Loihi 1: for Loihi 2 no figure is published"
 
 # The number system is the same on both as far as it is published: the LIF of Loihi 2 is microcode
 # that computes what Loihi 1 has in wires.
-_WEIGHT_BITS = Range(1, 8, f"{_NENGO} block.py; {_LAVA}")
-_CURRENT_DECAY = Range(0, 4095, f"12 bits: {_NENGO} discretize.py; {_LAVA}")
-_VOLTAGE_DECAY = Range(0, 4095, f"12 bits: {_NENGO} discretize.py; {_LAVA}")
-_THRESHOLD = Range(1, 2**17 - 1, f"17 bits, in units of 64: {_NENGO} discretize.py; {_LAVA}")
-_BIAS_MANTISSA = Range(-(2**12), 2**12 - 1, f"13 bits with sign: {_NENGO} discretize.py; {_LAVA}")
-_BIAS_EXPONENT = Range(0, 7, f"3 bits: {_NENGO} discretize.py; {_LAVA}")
-_STATE = Limit(2**23 - 1, "units of v", f"24 bits with sign: {_LAVA}")
-_DELAY = Limit(62, "steps", f"{_DAVIES}, p. 92; lava-dl netx/utils.py")
+_WEIGHT_BITS = Range(1, WEIGHT_BITS, f"{_NENGO} block.py; {_LAVA}")
+_CURRENT_DECAY = Range(*RANGES["du"], f"12 bits: {_NENGO} discretize.py; {_LAVA}")
+_VOLTAGE_DECAY = Range(*RANGES["dv"], f"12 bits: {_NENGO} discretize.py; {_LAVA}")
+_THRESHOLD = Range(*RANGES["vth"], f"17 bits, in units of 64: {_NENGO} discretize.py; {_LAVA}")
+_BIAS_MANTISSA = Range(
+    *RANGES["bias_mant"], f"13 bits with sign: {_NENGO} discretize.py; {_LAVA}"
+)
+_BIAS_EXPONENT = Range(*RANGES["bias_exp"], f"3 bits: {_NENGO} discretize.py; {_LAVA}")
+_STATE = Limit(STATE_LIMIT - 1, "units of v", f"24 bits with sign: {_LAVA}")
+_DELAY = Limit(DELAY_MAX, "steps", f"{_DAVIES}, p. 92; lava-dl netx/utils.py")
+_REFRACTORY = Limit(REFRACTORY_MAX, "steps", f"{_NENGO} nxsdk_objects.py (REFRACT_DELAY_MAX)")
 
 LOIHI_1 = Target(
     name="loihi1",
@@ -127,7 +131,7 @@ LOIHI_1 = Target(
     cores_per_chip=Limit(128, "cores", f"{_DAVIES}, p. 86"),
     chips=Limit(768, "chips", "Pohoiki Springs: Frady et al. 2020, NICE"),
     weight_bits=_WEIGHT_BITS,
-    exponent=Range(-8, 7, f"{_LAVA}; {_NENGO} validate.py uses -7..7"),
+    exponent=Range(*RANGES["exponent"], f"{_LAVA}; {_NENGO} validate.py uses -7..7"),
     current_decay=_CURRENT_DECAY,
     voltage_decay=_VOLTAGE_DECAY,
     threshold=_THRESHOLD,
@@ -135,7 +139,7 @@ LOIHI_1 = Target(
     bias_exponent=_BIAS_EXPONENT,
     state=_STATE,
     delay=_DELAY,
-    refractory=Limit(63, "steps", f"{_NENGO} nxsdk_objects.py (REFRACT_DELAY_MAX)"),
+    refractory=_REFRACTORY,
     graded=False,
     notes=(
         "The numbers of settings per core (profiles, formats) are NengoLoihi's, whose authors mark"
@@ -162,7 +166,7 @@ LOIHI_2 = Target(
     cores_per_chip=Limit(120, "cores", f"of 128, usable on most boards: {_REVIEW}; {_ONM}"),
     chips=Limit(1152, "chips", "Hala Point: Intel, April 2024"),
     weight_bits=_WEIGHT_BITS,
-    exponent=Range(-8, 7, _LAVA),
+    exponent=Range(*RANGES["exponent"], _LAVA),
     current_decay=_CURRENT_DECAY,
     voltage_decay=_VOLTAGE_DECAY,
     threshold=_THRESHOLD,
@@ -170,9 +174,10 @@ LOIHI_2 = Target(
     bias_exponent=_BIAS_EXPONENT,
     state=_STATE,
     delay=_DELAY,
-    refractory=None,
+    refractory=_REFRACTORY,
     graded=True,
     notes=(
+        "Neurons of Loihi 2 are programmable; what is checked here is the LIF that neuro maps to.",
         "Intel publishes neither Loihi 2's synapse formats nor its axon tables: synapses are"
         " counted in Loihi 1's format, a neuron with 24 bytes of state, axons up to Loihi 1's"
         " number, and memory for axon tables and microcode is not counted.",
