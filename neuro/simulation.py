@@ -100,8 +100,10 @@ def compile(
         One of :func:`backends`.
     dt : float, second
         Time step; delays and refractory periods must be multiples of it.
-    precision : {"float64", "float32"}
-        Type of states, weights and constants.
+    precision : {"float64", "float32", "loihi"}
+        Type of states, weights and constants. "loihi": the whole numbers of Loihi, bit by bit; a
+        network of floats is quantised by the defaults of :func:`neuro.loihi.quantise` first, and
+        ``sim.program.quantisation`` says how well that went.
     **options
         For the backend, e.g. ``target="cpp"`` of ``brian2``.
 

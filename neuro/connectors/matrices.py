@@ -167,6 +167,14 @@ def from_sparse(matrix: Any) -> Connector:
     return _Sparse(csr)
 
 
+def from_rows(synapses: Sparse, weights: NDArray[np.float64]) -> Connector:
+    """The given synapses, several of one pair included, with one weight each."""
+    import scipy.sparse
+
+    shape = synapses.n_pre, synapses.n_post
+    return _Sparse(scipy.sparse.csr_array((weights, synapses.targets, synapses.row_start), shape))
+
+
 def transpose_of(projection: Projection) -> Connector:
     """Tied feedback weights: the matrix of another projection, read from post to pre.
 

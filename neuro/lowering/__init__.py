@@ -23,7 +23,7 @@ from neuro.network import Network
 from neuro.program import Array, EventSource, Plasticity, Program, Record, Step
 from neuro.sources import Source
 
-PRECISIONS = ("float64", "float32")
+PRECISIONS = ("float64", "float32", "loihi")
 
 
 def lower(network: Network, dt: Any, precision: str = "float64") -> Program:
@@ -34,14 +34,17 @@ def lower(network: Network, dt: Any, precision: str = "float64") -> Program:
     network : Network
     dt : float, second
         Time step.
-    precision : {"float64", "float32"}
-        Type of all states, weights and constants.
+    precision : {"float64", "float32", "loihi"}
+        Type of all states, weights and constants; "loihi": the whole numbers of Loihi. A network
+        that has none yet (of :class:`neuro.loihi.LIF`) is quantised with the defaults of
+        :func:`neuro.loihi.quantise`.
 
     Raises
     ------
     CompileError
         When the description does not fit the time step (delay or refractory period that is no
-        multiple of dt, a rate above one spike per step) or precision is unknown.
+        multiple of dt, a rate above one spike per step), has no form in whole numbers, or
+        precision is unknown.
     """
     seconds = Parameter("second", minimum=0.0, exclusive=True).read(dt, "dt")
     if not isinstance(seconds, float):
@@ -50,7 +53,23 @@ def lower(network: Network, dt: Any, precision: str = "float64") -> Program:
         raise CompileError(f"precision {precision!r} is unknown; choose from {PRECISIONS}")
     if not network.populations:
         raise CompileError(f"network {network.name!r} has no populations; add one first")
+    if precision == "loihi":
+        return _integer_program(network, seconds)
     return _program(Arrays(network, seconds, precision))
+
+
+def _integer_program(network: Network, dt: float) -> Program:
+    """The program of a network of whole numbers, or of one that is quantised first."""
+    from neuro.loihi.chip import chip_of, is_integer
+    from neuro.loihi.quantisation import quantise
+
+    report = None
+    if not is_integer(network):
+        quantised = quantise(network, dt)
+        network, report = quantised.network, quantised.report
+    program = _program(Arrays(network, dt, "loihi"))
+    weights = {name: program.arrays[f"{name}.w"].initial for name in program.connectivity}
+    return replace(program, chip=chip_of(network, dt, weights), quantisation=report)
 
 
 def _program(made: Arrays) -> Program:

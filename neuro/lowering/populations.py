@@ -47,16 +47,7 @@ class Neurons:
 
     def number(self, key: str, value: Value | Distribution, positive: bool) -> Value:
         """A value, drawn if it is a distribution."""
-        if not isinstance(value, Distribution):
-            return value
-        where = f"{key} of population {self.population.name!r}"
-        generator = stream(self.made.network.seed, where)
-        drawn = value.draw(generator, self.population.size)
-        if positive and not np.all(drawn > 0):
-            raise CompileError(
-                f"{where}: {value!r} gave {drawn.min():g}; it must be above 0; choose bounds"
-            )
-        return drawn
+        return drawn(value, key, self.population, self.made.network.seed, positive)
 
     def port(self, port: str) -> Expr:
         """Sum of the buffers of all projections that arrive here, in the order of definition."""
@@ -178,6 +169,21 @@ class Neurons:
         if self.refractory is not None:
             assigns.append(Assign(f"{owner}.refractory", self.refractory))
         return [Reset(owner, tuple(assigns))] if assigns else []
+
+
+def drawn(
+    value: Value | Distribution, key: str, population: Population, seed: int, positive: bool
+) -> Value:
+    """A number of a population, drawn if it is a distribution."""
+    if not isinstance(value, Distribution):
+        return value
+    where = f"{key} of population {population.name!r}"
+    numbers = value.draw(stream(seed, where), population.size)
+    if positive and not np.all(numbers > 0):
+        raise CompileError(
+            f"{where}: {value!r} gave {numbers.min():g}; it must be above 0; choose bounds"
+        )
+    return numbers
 
 
 def _fused(assigns: list[Assign]) -> list[Assign]:
