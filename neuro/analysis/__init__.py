@@ -1,0 +1,46 @@
+"""What sleep does to a network that learns: answers, representations, weights, replay.
+
+Every analysis takes arrays and returns a small record of arrays; none of them needs a learner, a
+simulation or a figure. :mod:`neuro.plotting.analysis` draws each. :class:`SleepAnalyst` gathers
+them all while :func:`neuro.learning.continual.run_seed` runs (``neuro continual --analyse``).
+
+Importing this package needs NumPy only; SciPy is imported by the tests of
+:func:`reactivation` when they run.
+"""
+
+from neuro.analysis.confusion import Confusion, confusion
+from neuro.analysis.course import AccuracyCourse, LayerSpikes, accuracy_course, layer_spikes
+from neuro.analysis.old_data import OldDataCurve, crossing_point, old_data_curve
+from neuro.analysis.reactivation import Reactivation, ShuffleTest, reactivation
+from neuro.analysis.representations import (
+    ClassCorrelation,
+    LayeredModel,
+    class_correlation,
+    representations,
+)
+from neuro.analysis.sleeps import LayerAnalysis, SleepAnalysis, SleepAnalyst
+from neuro.analysis.weights import WeightChange, weight_change
+
+__all__ = [
+    "AccuracyCourse",
+    "ClassCorrelation",
+    "Confusion",
+    "LayerAnalysis",
+    "LayerSpikes",
+    "LayeredModel",
+    "OldDataCurve",
+    "Reactivation",
+    "ShuffleTest",
+    "SleepAnalysis",
+    "SleepAnalyst",
+    "WeightChange",
+    "accuracy_course",
+    "class_correlation",
+    "confusion",
+    "crossing_point",
+    "layer_spikes",
+    "old_data_curve",
+    "reactivation",
+    "representations",
+    "weight_change",
+]
