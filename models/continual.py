@@ -1,8 +1,8 @@
-"""The network of the continual-learning job: awake an MRNN, asleep a spiking network.
+"""The continual-learning job: awake a learner, asleep a spiking network.
 
 This joins three things that do not know each other: the protocol
-(:mod:`neuro.learning.continual`), the awake network (:class:`neuro.models.mrnn.MRNN`) and the
-sleep (:func:`neuro.learning.sleep.sleep`).
+(:mod:`neuro.learning.continual`), the learners (:mod:`neuro.models.learners`) and the sleep
+(:func:`neuro.learning.sleep.sleep`).
 """
 
 from __future__ import annotations
@@ -17,96 +17,29 @@ import torch
 from numpy.typing import NDArray
 
 from neuro.datasets import Dataset
-from neuro.learning.continual import ContinualProtocol, Meter, run_seed, silent_meter
+from neuro.learning.continual import (
+    ContinualProtocol,
+    Meter,
+    Observer,
+    class_groups,
+    run_seed,
+    silent_meter,
+)
 from neuro.learning.continual_results import SeedResult, SleepSummary
 from neuro.learning.presets import Preset
 from neuro.learning.sleep import sleep
-from neuro.models.mrnn import MRNN
+from neuro.models.learners import LEARNERS, Heads, MRNNLearner, SleepingLearner
 from neuro.progress import Progress
+
+__all__ = ["MRNNLearner", "SpikingSleep", "run"]
 
 RASTER_STEPS = 400
 """Steps of each sleep whose spikes are kept for the raster figure."""
 
 
-class MRNNLearner:
-    """An :class:`~neuro.models.mrnn.MRNN` with the learning settings of a preset.
-
-    Parameters
-    ----------
-    preset : Preset
-        Settings.
-    features, n_classes : int
-        Sizes of the input and output layers.
-    seed : int
-        Seed of the initial weights.
-    device : str
-        Torch device.
-
-    Attributes
-    ----------
-    model : MRNN
-        The network.
-    activity_max : list of float
-        Largest free-phase state of each layer above the input over all images trained on, each
-        measured just after its training. Empty unless the preset asks for normalised gains.
-    """
-
-    def __init__(
-        self, preset: Preset, features: int, n_classes: int, seed: int, device: str = "cpu"
-    ) -> None:
-        self.preset = preset
-        self.epochs = preset.epochs
-        self.model = MRNN(
-            (features, *preset.hidden, n_classes),
-            dynamics=preset.dynamics,
-            activation=preset.activation,
-            step_size=preset.step_size,
-            free_steps=preset.free_steps,
-            nudged_steps=preset.nudged_steps,
-            beta=preset.beta,
-            estimator=preset.estimator,
-            seed=seed,
-            device=device,
-        )
-        self.activity_max: list[float] = []
-
-    def fit(
-        self,
-        images: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        stream: np.random.Generator,
-        progress: Progress,
-    ) -> None:
-        """Train by equilibrium propagation; see :class:`neuro.learning.continual.Learner`."""
-        shown = 0
-
-        def advance(done: int) -> None:
-            nonlocal shown
-            progress.advance(done - shown)
-            shown = done
-
-        self.model.fit(
-            images,
-            labels,
-            learning_rates=self.preset.learning_rates,
-            epochs=self.preset.epochs,
-            batch_size=self.preset.batch_size,
-            stream=stream,
-            progress=advance,
-        )
-        if self.preset.normalise:
-            now = [float(layer.max(initial=0)) for layer in self.model.states(images)]
-            before = self.activity_max or [0.0] * len(now)
-            self.activity_max = [max(a, b) for a, b in zip(before, now, strict=True)]
-
-    def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Most active output of each image."""
-        return self.model.predict(images)
-
-
 @dataclass
 class SpikingSleep:
-    """Sleep replay of an :class:`MRNNLearner` on a spiking backend.
+    """Sleep replay of a learner's network on a spiking backend.
 
     Attributes
     ----------
@@ -118,12 +51,15 @@ class SpikingSleep:
         Shape of an image, for the window of the replayed input.
     options : dict
         Further options of the backend.
+    observer : Observer or None
+        Is shown the spikes of each sleep.
     """
 
     preset: Preset
     backend: str
     image_shape: tuple[int, ...]
     options: dict[str, Any] = field(default_factory=dict)
+    observer: Observer | None = None
 
     def steps(self, task: int) -> int:
         """Time steps of the sleep after a task."""
@@ -131,7 +67,7 @@ class SpikingSleep:
 
     def __call__(
         self,
-        learner: MRNNLearner,
+        learner: SleepingLearner,
         task: int,
         seen_mean_image: NDArray[np.float64],
         seed: int,
@@ -151,6 +87,8 @@ class SpikingSleep:
             backend_options=self.options,
         )
         learner.model.load_weights(result.weights)
+        if self.observer is not None:
+            self.observer.asleep(int(result.steps), result.raster)
         return SleepSummary(
             task=task,
             steps=int(result.steps),
@@ -180,7 +118,8 @@ def run(
     sleep_backend: str | None = None,
     device: str = "cpu",
     meter: Meter = silent_meter,
-    keep: Callable[[MRNNLearner], None] | None = None,
+    keep: Callable[[SleepingLearner], None] | None = None,
+    observer: Observer | None = None,
     **backend_options: Any,
 ) -> SeedResult:
     """One seed of the continual-learning job.
@@ -190,7 +129,7 @@ def run(
     dataset : Dataset
         Images and labels.
     preset : Preset
-        How the network learns and sleeps.
+        Which network learns, how it does, and how it sleeps.
     protocol : ContinualProtocol
         Tasks, rehearsal, evaluation. Its ``images_per_task`` counts, not the preset's: see
         :func:`neuro.learning.presets.Preset`.
@@ -204,6 +143,8 @@ def run(
         Makes progress meters.
     keep : callable, optional
         Called at the end with the learner, e.g. to keep its weights.
+    observer : Observer, optional
+        Looks on at each sleep, e.g. a :class:`neuro.analysis.SleepAnalyst`.
     **backend_options
         Options of the sleep's backend.
 
@@ -221,12 +162,18 @@ def run(
     >>> result.final_accuracy < 0.35  # without sleep it forgets
     True
     """
-    learner = MRNNLearner(preset, dataset.features, dataset.n_classes, seed, device)
+    heads: Heads | None = None
+    if protocol.scenario == "task":
+        heads = class_groups(dataset.n_classes, protocol.classes_per_task)
+    make = LEARNERS[preset.learner]
+    learner = make(preset, dataset.features, dataset.n_classes, seed, device, heads)
     night = None
     if sleep_backend is not None and not protocol.joint:
-        night = SpikingSleep(preset, sleep_backend, dataset.shape, backend_options)
+        night = SpikingSleep(preset, sleep_backend, dataset.shape, backend_options, observer)
     with _one_thread():
-        result = run_seed(dataset, protocol, learner, night, seed, meter=meter)
+        result = run_seed(
+            dataset, protocol, learner, night, seed, meter=meter, observer=observer
+        )
     if keep is not None:
         keep(learner)
     return result

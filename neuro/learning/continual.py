@@ -2,7 +2,8 @@
 
 Classes come in label order, ``classes_per_task`` at a time. Each task is trained on its own
 images (plus a rehearsed fraction of the earlier ones), then the network may sleep. After every
-training and every sleep the network is tested on all classes, without being told the task.
+training and every sleep the network is tested on all classes, without being told the task (in
+the scenario ``"task"`` it is told, and answers with a class of that task).
 
 The module knows neither the network nor the sleep: a :class:`Learner` and a
 :class:`Consolidation` are passed in. All randomness comes from
@@ -56,6 +57,15 @@ class Learner(Protocol):
 
 
 @runtime_checkable
+class ScoringLearner(Learner, Protocol):
+    """A learner that says how much each class fits, needed by the scenario ``"task"``."""
+
+    def scores(self, images: Images) -> NDArray[np.floating]:
+        """Scores [n, classes] of images [n, features]; the largest is the answer."""
+        ...
+
+
+@runtime_checkable
 class Consolidation(Protocol):
     """What happens to a learner between two tasks."""
 
@@ -103,6 +113,10 @@ class ContinualProtocol:
         training set and tests on the test set.
     validation_fraction : float
         See ``evaluate_on``.
+    scenario : {"class", "task"}
+        What is asked: ``"class"``, which of all classes (class-incremental learning);
+        ``"task"``, which class of the image's own task (task-incremental learning, van de Ven &
+        Tolias 2019, arXiv:1904.07734), for a :class:`ScoringLearner`.
 
     Raises
     ------
@@ -116,6 +130,7 @@ class ContinualProtocol:
     joint: bool = False
     evaluate_on: str = "test"
     validation_fraction: float = 1 / 6
+    scenario: str = "class"
 
     def __post_init__(self) -> None:
         if self.classes_per_task < 1:
@@ -134,6 +149,8 @@ class ContinualProtocol:
             raise DescriptionError(
                 f"validation_fraction is {self.validation_fraction}; between 0 and 1"
             )
+        if self.scenario not in ("class", "task"):
+            raise DescriptionError(f"scenario is {self.scenario!r}; choose 'class' or 'task'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,6 +252,78 @@ def rehearsed(
     return generator.permutation(pool)[: round(fraction * len(pool))]
 
 
+def within_task(
+    scores: NDArray[np.floating], labels: Labels, groups: Sequence[Sequence[int]]
+) -> Labels:
+    """Best class of each image among those of its task.
+
+    Parameters
+    ----------
+    scores : ndarray, shape [n, classes]
+        The larger, the better.
+    labels : ndarray, shape [n]
+        Actual classes, which say the task.
+    groups : sequence of sequences of int
+        Classes of each task.
+    """
+    answers = np.empty(len(labels), np.int64)
+    for group in groups:
+        rows = np.isin(labels, group)
+        answers[rows] = np.asarray(group)[scores[rows][:, list(group)].argmax(axis=1)]
+    return answers
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What an observer sees just before or just after a sleep.
+
+    Attributes
+    ----------
+    learner : Learner
+        As it is now; to be looked at, not changed.
+    task : int
+        Zero-based index of the task just learned.
+    plan : Schedule
+        All images and tasks.
+    predicted : int64 array [test images]
+        The learner's answers to ``plan.test_images``.
+    """
+
+    learner: Any
+    task: int
+    plan: Schedule
+    predicted: Labels
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Classes learned so far."""
+        return tuple(c for task in self.plan.tasks[: self.task + 1] for c in task.classes)
+
+
+Raster = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """Looks on while a learner sleeps; it changes nothing, and draws from no stream of the run."""
+
+    def before_sleep(self, moment: Moment) -> None:
+        """Called by the protocol after a training, if a sleep follows."""
+        ...
+
+    def asleep(self, steps: int, raster: Raster) -> None:
+        """Called by a :class:`Consolidation` that has spikes, once a sleep.
+
+        ``raster`` holds (steps, units) of every spike of each layer, input first; layer l runs l
+        steps behind the input, so ``step < steps + l``.
+        """
+        ...
+
+    def after_sleep(self, moment: Moment) -> None:
+        """Called by the protocol after the sleep."""
+        ...
+
+
 @dataclass
 class _SeenMean:
     """Running mean of the images trained on; rehearsed ones are not counted twice."""
@@ -256,6 +345,7 @@ def run_seed(
     seed: int,
     *,
     meter: Meter = silent_meter,
+    observer: Observer | None = None,
 ) -> SeedResult:
     """Run the whole protocol once.
 
@@ -274,15 +364,23 @@ def run_seed(
         weights are its own affair).
     meter : callable
         Makes the progress meter of each training and each sleep.
+    observer : Observer, optional
+        Sees the learner before and after each sleep (its spikes, if the sleep shows them).
 
     Returns
     -------
     SeedResult
     """
+    if protocol.scenario == "task" and not isinstance(learner, ScoringLearner):
+        raise DescriptionError("scenario 'task' needs a learner that scores classes")
     plan = schedule(dataset, protocol, seed)
 
     def tested() -> tuple[NDArray[np.float64], Labels]:
-        predicted = learner.predict(plan.test_images)
+        if isinstance(learner, ScoringLearner) and protocol.scenario == "task":
+            scores = learner.scores(plan.test_images)
+            predicted = within_task(scores, plan.test_labels, plan.groups)
+        else:
+            predicted = learner.predict(plan.test_images)
         return metrics.group_accuracies(plan.test_labels, predicted, plan.groups), predicted
 
     rows: list[NDArray[np.float64]] = []
@@ -310,10 +408,14 @@ def run_seed(
         steps = sleep.steps(number) if sleep is not None else 0
         if sleep is not None and steps > 0:
             before = predicted
+            if observer is not None:
+                observer.before_sleep(Moment(learner, number, plan, predicted))
             night = int(stream(seed, "sleep", number).integers(2**31))
             with meter(steps, f"seed {seed}, {what}: sleep", "step") as bar:
                 summaries.append(sleep(learner, number, mean_image, night, bar))
             row, predicted = tested()
+            if observer is not None:
+                observer.after_sleep(Moment(learner, number, plan, predicted))
         rows.append(row)
     if not summaries:
         before = predicted
