@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro import connectors, neurons, plasticity, sources, synapses
+from neuro import connectors, loihi, neurons, plasticity, sources, synapses
 from neuro.atomic import replacing
 from neuro.description import Described
 from neuro.distributions import Normal, Uniform
 from neuro.engine import State
 from neuro.errors import DescriptionError
 from neuro.network import Network
-from neuro.loihi.neurons import LIF as LoihiLIF
 from neuro.neurons import NeuronModel
 from neuro.plasticity import PlasticityRule, ShortTermPlasticity
 
@@ -41,7 +40,7 @@ _KINDS: tuple[type[Described], ...] = (
 #: What a file may name; nothing else is ever constructed.
 _CLASSES: Mapping[str, type[Described]] = {
     **{kind.__name__.lstrip("_"): kind for kind in _KINDS},
-    "loihi.LIF": LoihiLIF,
+    "loihi.LIF": loihi.LIF,
 }
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
 

@@ -20,6 +20,7 @@ from neuro.connectivity import Convolution
 from neuro.description import Parameter, whole_steps
 from neuro.engine import Backend, Engine, Recorded, State
 from neuro.errors import BackendError, CompileError, DescriptionError
+from neuro.loihi.chip import check_weights
 from neuro.lowering import lower
 from neuro.members import Projection
 from neuro.network import Network
@@ -360,6 +361,8 @@ class Simulation:
         ------
         DescriptionError
             Other shape, NaN, or a weight where there is no synapse.
+        CompileError
+            With precision "loihi": weights that no sign mode of 8 bits has.
         """
         self._check_open()
         owner, turned = self._owner(projection)
@@ -367,6 +370,8 @@ class Simulation:
         c = self._program.connectivity[owner]
         where = f"set_weights of {name!r}"
         values = values_from(weights, c, turned, self._program.dtype, where)
+        if self._program.chip is not None:
+            check_weights(values, f"projection {name!r}")
         shape = self._engine.read(f"{owner}.w").shape
         self._engine.write(f"{owner}.w", np.broadcast_to(values, shape).copy())
 

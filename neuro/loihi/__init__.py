@@ -13,21 +13,25 @@ from neuro.loihi.numbers import representable
 
 if TYPE_CHECKING:
     from neuro.loihi.chip import Chip, Compartments, SynapseFormat, chip_of
+    from neuro.loihi.comparison import compare
+    from neuro.loihi.deployment import Deployment, deploy
     from neuro.loihi.learning import translate
     from neuro.loihi.products import Translation
-    from neuro.loihi.quantisation import Quantised, compare, dequantised, quantise
+    from neuro.loihi.quantisation import Quantised, dequantised, quantise
     from neuro.loihi.quantisation_report import QuantisationReport
 
 __all__ = [
     "LIF",
     "Chip",
     "Compartments",
+    "Deployment",
     "QuantisationReport",
     "Quantised",
     "SynapseFormat",
     "Translation",
     "chip_of",
     "compare",
+    "deploy",
     "dequantised",
     "quantise",
     "representable",
@@ -38,12 +42,14 @@ __all__ = [
 _LAZY = {
     "Chip": "chip",
     "Compartments": "chip",
+    "Deployment": "deployment",
     "QuantisationReport": "quantisation_report",
     "Quantised": "quantisation",
     "SynapseFormat": "chip",
     "Translation": "products",
     "chip_of": "chip",
-    "compare": "quantisation",
+    "compare": "comparison",
+    "deploy": "deployment",
     "dequantised": "quantisation",
     "quantise": "quantisation",
     "translate": "learning",

@@ -114,25 +114,25 @@ def chip_of(
     return Chip(populations, formats)
 
 
-def check_weights(weights: Any, sign_mode: str | None, where: str) -> SynapseFormat:
+def check_weights(weights: Any, where: str) -> SynapseFormat:
     """The format, at exponent 0, that holds some weights unchanged.
 
     Raises
     ------
     CompileError
-        When none does, or none of this sign mode; the message names a weight and the mend.
+        When none does; the message names a weight and the mend.
     """
     values = np.asarray(weights)
-    mode = sign_mode_of(values) if sign_mode is None else sign_mode
+    mode = sign_mode_of(values)
     bits = weight_bits_of(values, mode)
     if bits is None:
         low, high = weight_limits(sign_mode=mode)
         step = weight_step(sign_mode=mode)
         wrong = values[(values < low) | (values > high) | (np.mod(values, step) != 0)]
         raise CompileError(
-            f"weights of {where}: no 8-bit weight is {wrong.flat[0]:g} where signs are {mode}; there"
-            f" they go from {low} to {high} in steps of {step}. nr.loihi.representable rounds whole"
-            " numbers, nr.loihi.quantise a network of floats"
+            f"weights of {where}: {wrong.flat[0]:g} is no 8-bit weight where signs are {mode};"
+            f" those go from {low} to {high} in steps of {step}. nr.loihi.representable makes them"
+            " of whole numbers, nr.loihi.quantise of a network of floats"
         )
     return SynapseFormat(0, bits, mode)
 
@@ -153,7 +153,8 @@ def _compartments(population: Population, dt: float) -> Compartments:
             f"t_ref of {where} is {steps.max()} steps; Loihi counts up to {REFRACTORY_MAX}:"
             " use a longer dt or a shorter period"
         )
-    return Compartments(*(_integers(model.parameters[k]) for k in INTEGERS), _integers(steps))
+    numbers = {key: _integers(model.parameters[key]) for key in INTEGERS}
+    return Compartments(**numbers, refractory_steps=_integers(steps))
 
 
 def _integers(value: Any) -> Integers:
@@ -197,7 +198,7 @@ def _format(projection: Projection, weights: NDArray[Any], dt: float) -> Synapse
     _check_delay(projection, dt, where)
     model = projection.post.model
     assert isinstance(model, LIF)
-    found = check_weights(weights, None, where)
+    found = check_weights(weights, where)
     return SynapseFormat(model.exponents[projection.port], found.bits, found.sign_mode)
 
 

@@ -184,7 +184,8 @@ def decays(of: Membrane, where: str) -> Decays:
     dv = np.rint(DECAY_UNITY * (1 - np.asarray(of.keep_v)))
     du = np.rint(DECAY_UNITY * (1 - np.asarray(of.keep_u))) - 1
     leaks = np.isfinite(of.tau_m)
-    for what, wrong in (("tau_m", np.any(leaks & (dv < 1))), ("tau of the synapses", np.any(du < 0))):
+    too_long = {"tau_m": np.any(leaks & (dv < 1)), "tau of the synapses": np.any(du < 0)}
+    for what, wrong in too_long.items():
         if wrong:
             raise CompileError(
                 f"{where}: {what} is too long for this time step: Loihi's decays have 12 bits, so"

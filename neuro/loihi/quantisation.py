@@ -12,11 +12,10 @@ the form of Loihi's compartment. All of it is measured in ``tests/loihi/test_qua
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuro.connectivity import Connectivity, Convolution, Dense, Sparse
 from neuro.connectors import Transpose, from_array
@@ -25,7 +24,6 @@ from neuro.connectors.images import Convolve
 from neuro.connectors.matrices import from_rows
 from neuro.description import Parameter, Value
 from neuro.distributions import Distribution
-from neuro.engine import Recorded
 from neuro.errors import CompileError, DescriptionError
 from neuro.loihi.membranes import MATCHES, Decays, Membrane, decays, membrane
 from neuro.loihi.neurons import LIF
@@ -41,8 +39,6 @@ from neuro.loihi.numbers import (
     weight_limits,
 )
 from neuro.loihi.quantisation_report import (
-    Change,
-    Comparison,
     PopulationReport,
     ProjectionReport,
     QuantisationReport,
@@ -55,12 +51,9 @@ from neuro.loihi.weight_rounding import (
     rounded,
     signs,
 )
-from neuro.lowering import lower
 from neuro.lowering.projections import synaptic_delays
 from neuro.members import Population, Projection
 from neuro.network import Network
-from neuro.program import Program, Record
-from neuro.progress import Silent
 from neuro.random import stream
 from neuro.sources import Source
 
@@ -235,41 +228,6 @@ def quantise(
                 _of(sign_mode, name, "auto"),
             )
     return made.make()
-
-
-def compare(network: Network, quantised: Quantised | Network, dt: float, steps: int) -> Comparison:
-    """Run a network in floats and in whole numbers on the reference backend.
-
-    Compare rates, not rasters: a unit near threshold spikes a step earlier or later.
-
-    Parameters
-    ----------
-    network : Network
-    quantised : Quantised or Network
-    dt : float, second
-    steps : int
-
-    Returns
-    -------
-    Comparison
-        Spikes per population, and how many coincide.
-    """
-    other = quantised.network if isinstance(quantised, Quantised) else quantised
-    names = [name for name, p in network.populations.items() if not p.is_source]
-    one = _spikes(lower(network, dt), names, steps)
-    two = _spikes(lower(other, dt, "loihi"), names, steps)
-    changes = {}
-    for name in names:
-        (steps_1, units_1), (steps_2, units_2) = one.spikes[name], two.spikes[name]
-        duration = steps * dt * network.populations[name].size or 1.0
-        changes[name] = Change(
-            len(steps_1),
-            len(steps_2),
-            len(steps_1) / duration,
-            len(steps_2) / duration,
-            _coincidence(steps_1, units_1, steps_2, units_2),
-        )
-    return Comparison(network.name, steps, changes)
 
 
 def dequantised(
@@ -600,38 +558,3 @@ def _ends(value: object) -> tuple[float, float]:
 def _whole_ends(value: object) -> tuple[int, int]:
     low, high = _ends(value)
     return int(low), int(high)
-
-
-def _spikes(program: Program, names: list[str], steps: int) -> Recorded:
-    from neuro.simulation import find_backend
-
-    records = tuple(Record(name, "spikes") for name in names)
-    engine = find_backend("reference").compile(replace(program, records=records))
-    try:
-        return engine.run(steps, Silent())
-    finally:
-        engine.close()
-
-
-def _coincidence(
-    steps_1: NDArray[np.int64],
-    units_1: NDArray[np.int64],
-    steps_2: NDArray[np.int64],
-    units_2: NDArray[np.int64],
-) -> float:
-    """Share of spikes with a partner at most one step away; each is a partner once."""
-    total = len(steps_1) + len(steps_2)
-    if not total:
-        return 1.0
-    pairs, i, j = 0, 0, 0
-    one = sorted(zip(units_1.tolist(), steps_1.tolist(), strict=True))
-    two = sorted(zip(units_2.tolist(), steps_2.tolist(), strict=True))
-    while i < len(one) and j < len(two):
-        (unit_1, step_1), (unit_2, step_2) = one[i], two[j]
-        if unit_1 == unit_2 and abs(step_1 - step_2) <= 1:
-            pairs, i, j = pairs + 1, i + 1, j + 1
-        elif (unit_1, step_1) < (unit_2, step_2):
-            i += 1
-        else:
-            j += 1
-    return 2 * pairs / total

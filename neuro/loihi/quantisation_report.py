@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -93,13 +93,17 @@ class Change:
         return (self.spikes_chip - self.spikes) / max(self.spikes, 1)
 
 
+#: The header of a table, and its rows.
+_Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
 class _Tables:
     """Printing of a title and tables."""
 
     def _title(self) -> str:
         raise NotImplementedError
 
-    def _tables(self) -> list[tuple[Sequence[str], list[tuple[str, ...]]]]:
+    def _tables(self) -> list[_Table]:
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -145,8 +149,8 @@ class QuantisationReport(_Tables):
         note = f"; above {WORRYING:.0%} of the threshold: {', '.join(found)}" if found else ""
         return f"network {self.network!r} in whole numbers{note}"
 
-    def _tables(self) -> list[tuple[Sequence[str], list[tuple[str, ...]]]]:
-        populations = [
+    def _tables(self) -> list[_Table]:
+        populations: list[tuple[str, ...]] = [
             (
                 name,
                 _milliseconds(p.tau_m),
@@ -158,7 +162,7 @@ class QuantisationReport(_Tables):
             )
             for name, p in self.populations.items()
         ]
-        projections = [
+        projections: list[tuple[str, ...]] = [
             (
                 name,
                 str(c.exponent),
@@ -188,8 +192,8 @@ class Comparison(_Tables):
     def _title(self) -> str:
         return f"network {self.network!r} over {self.steps} steps, in floats and in whole numbers"
 
-    def _tables(self) -> list[tuple[Sequence[str], list[tuple[str, ...]]]]:
-        rows = [
+    def _tables(self) -> list[_Table]:
+        rows: list[tuple[str, ...]] = [
             (
                 name,
                 str(c.spikes),

@@ -22,6 +22,10 @@ Floats = NDArray[np.float64]
 EXPONENTS = ("max", "percentile", "error")
 ROUNDINGS = ("nearest", "stochastic")
 
+#: Weight bits that are given up to avoid a negative exponent. It rounds every sum of arrivals down,
+#: which adds up, while the errors of rounded weights average out.
+SPARED_BITS = 2
+
 
 @dataclass(frozen=True)
 class Rounding:
@@ -32,6 +36,7 @@ class Rounding:
     exponents : {"max", "percentile", "error"}
         The smallest exponent at which the largest weight fits; at which the given percentile of
         the absolute weights fits (larger ones saturate); or the one of least mean square error.
+        The first two stay at 0 where a negative one would save at most two bits.
     percentile : float
     rounding : {"nearest", "stochastic"}
         Stochastic: up with the probability that makes the mean right.
@@ -126,7 +131,8 @@ def _exponent(weights: Floats, bits: int, sign_mode: str, how: Rounding) -> int:
     top = max(largest_weight(bits, sign_mode), weight_step(bits, sign_mode))
     exact = np.log2(np.percentile(sizes, share) / top)
     # A hair below a whole exponent is that exponent: the scale was chosen to make it so.
-    return int(np.clip(np.ceil(exact - 1e-9), EXPONENT_MIN, EXPONENT_MAX))
+    fits = int(np.clip(np.ceil(exact - 1e-9), EXPONENT_MIN, EXPONENT_MAX))
+    return max(fits, min(0, fits + SPARED_BITS))
 
 
 def _square_error(weights: Floats, exponent: int, bits: int, sign_mode: str) -> float:

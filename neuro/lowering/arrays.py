@@ -44,9 +44,8 @@ class Arrays:
 
         An array that is frozen already is taken as it is: weights can be large.
         """
-        dtype: np.dtype[Any] = np.dtype(
-            {"float": float_type(self.precision), "int": "int32", "bool": "bool"}[kind]
-        )
+        floating = float_type(self.precision).name
+        dtype: np.dtype[Any] = np.dtype({"float": floating, "int": "int32", "bool": "bool"}[kind])
         values = np.asarray(initial, dtype=dtype)
         shape: tuple[int, ...] = values.shape
         if domain in self.network.populations:
