@@ -124,6 +124,8 @@ def check_weights(weights: Any, where: str) -> SynapseFormat:
     """
     values = np.asarray(weights)
     mode = sign_mode_of(values)
+    if np.min(values, initial=0) == weight_limits()[0]:
+        mode = "mixed"  # the one weight that only mixed signs have
     bits = weight_bits_of(values, mode)
     if bits is None:
         low, high = weight_limits(sign_mode=mode)
