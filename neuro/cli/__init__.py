@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from neuro.cli import backends, bench, check_gradient, continual, tune
+from neuro.cli import backends, bench, check_gradient, continual, deploy, tune
 from neuro.cli._errors import InterruptedJobError, one_line
 from neuro.errors import NeuroError
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     help="Spiking networks: learn awake, sleep in spikes, remember.",
     epilog="Begin with: neuro continual --dataset digits --sleep reference",
 )
-for module in (continual, tune, check_gradient, backends, bench):
+for module in (continual, deploy, tune, check_gradient, backends, bench):
     module.register(app)
 
 
@@ -59,8 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 1 the job failed, 2 the command is wrong, 130 interrupted. Every
-        failure is one line on standard error; with ``NEURO_DEBUG=1`` mistakes show a traceback.
+        Exit status: 0 done, 1 the job failed, 2 the command is wrong, 3 a network does not fit
+        (``neuro deploy``), 130 interrupted. Every failure is one line on standard error; with
+        ``NEURO_DEBUG=1`` mistakes show a traceback.
     """
     try:
         status = app(

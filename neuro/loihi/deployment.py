@@ -126,7 +126,7 @@ class Deployment:
 
     def to_dict(self) -> dict[str, Any]:
         """Content of ``report.json``."""
-        e = self.estimate
+        e, report = self.estimate, self.quantisation
         return {
             "format": 1,
             "job": "deploy",
@@ -169,6 +169,7 @@ class Deployment:
                 "joule": {name: dict(vars(figure)) for name, figure in ENERGY.items()},
                 "second": {name: dict(vars(figure)) for name, figure in TIME.items()},
             },
+            "quantisation": _plain(None if report is None else report.as_dict()),
             "notes": list(self.notes),
         }
 
@@ -181,6 +182,7 @@ def deploy(
     chips: int | None = None,
     duration: Any = None,
     rate: Any = None,
+    frozen: bool = False,
     **options: Any,
 ) -> Deployment:
     """See whether a network fits the chip, where its parts go, and what a run costs.
@@ -201,6 +203,8 @@ def deploy(
         is simulated for so long, with its own sources.
     rate : float, hertz, optional
         Do not simulate: let every unit, those of sources too, spike at random at this rate.
+    frozen : bool
+        Leave plasticity out: weights stay what they are.
     **options
         Of :func:`neuro.loihi.quantise`, for example ``exponents="error"``.
 
@@ -230,6 +234,8 @@ def deploy(
     allowed = aim.chips.value if chips is None else chips
     if isinstance(allowed, bool) or not isinstance(allowed, int | np.integer) or allowed < 1:
         raise CompileError(f"deploy: chips = {chips!r}; expected a whole number of at least 1")
+    if frozen:
+        network = _frozen(network)
     made = draft(network, dt, **options)
     units = {name: layer.units() for name, layer in made.layers.items()}
     wiring = [link.wiring for link in made.links.values()]
@@ -256,6 +262,16 @@ def deploy(
         activity=activity.origin,
         quantisation=made.report,
     )
+
+
+def _frozen(network: Network) -> Network:
+    """The network without plasticity; the original stays as it is."""
+    made = copy.copy(network)
+    made.projections, made.recorders = {}, []
+    for name, projection in network.projections.items():
+        still = made.projections[name] = copy.copy(projection)
+        still.plasticity, still.factors = None, {}
+    return made
 
 
 def _layer_report(
@@ -293,6 +309,15 @@ def _projection(name: str, link: Link) -> dict[str, Any]:
         "delay": link.delay,
         "learning": link.learning or None,
     }
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has: None for infinity (the time constant of a neuron without leak)."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 # --- activity --------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ class Layer:
         Why it has none.
     refractory : int
         Longest refractory period in steps.
+    error : float
+        Predicted error of the voltage by quantisation, as a share of the threshold.
     graded : bool
         Whether its spikes carry numbers.
     """
@@ -39,6 +41,7 @@ class Layer:
     compartments: Compartments | None
     problem: str = ""
     refractory: int = 0
+    error: float = 0.0
     graded: bool = False
 
     def units(self) -> Units:

@@ -97,6 +97,9 @@ def draft(network: Network, dt: float, **options: Any) -> Draft:
         if isinstance(step, Arrive):
             name = step.projection
             delays[name] = _delays(program, step)
+            integer = _arrival(made, name)
+            if made is not None and integer is not None and still.whole:
+                delays[name] = _delays(made, integer)  # quantisation may add a step
             longest = int(delays[name].max(initial=1)) - 1
             links[name] = _link(network.projections[name], program, step, made, found, longest)
     return Draft(
@@ -208,6 +211,11 @@ class _Integers:
         """Whether every part has an integer form."""
         return self.network is not None and not self.problems
 
+    def error(self, population: str) -> float:
+        """Predicted error of quantisation, as a share of the threshold."""
+        report = None if self.report is None else self.report.populations.get(population)
+        return 0.0 if report is None else float(report.error)
+
     def _refusal(self, parts: _Parts) -> str:
         """Take the integer form of some parts; the reason if there is none."""
         network = parts.network
@@ -277,6 +285,7 @@ def _layer(population: Population, found: _Integers, dt: float) -> Layer:
         compartments,
         found.problems.get(population.name, found.problems.get("", "")),
         _refractory(model, dt, population.name),
+        found.error(population.name),
         model.emits_expression is not None,
     )
 

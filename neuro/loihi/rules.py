@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from neuro.connectivity import Dense
 from neuro.loihi.design import Design, Link
 from neuro.loihi.numbers import ALIGNMENT, representable
+from neuro.loihi.quantisation_report import WORRYING
 from neuro.loihi.target import Range
 
 ERROR, WARNING = "error", "warning"
@@ -48,7 +49,7 @@ class Violation:
     severity: str = ERROR
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.rule} is {self.value}, limit {self.limit}; {self.mend}"
+        return f"{self.where}: {self.value} breaks {self.rule} (limit: {self.limit}); {self.mend}"
 
 
 Rule = Callable[[Design], Iterator[Violation]]
@@ -299,6 +300,17 @@ def model_supported(design: Design) -> Iterator[Violation]:
             )
 
 
+def quantisation_error(design: Design) -> Iterator[Violation]:
+    """Whole numbers move the voltage by less than 2 % of the threshold (lava.md 2.4).
+
+    A warning: the network fits, but may spike differently.
+    """
+    for name, layer in design.layers.items():
+        if abs(layer.error) > WORRYING:
+            mend = "choose shorter time constants, a larger dt, or weights that differ less"
+            yield Violation("quantisation_error", name, layer.error, WORRYING, mend, WARNING)
+
+
 def projection_supported(design: Design) -> Iterator[Violation]:
     """Synapses add a whole weight to the current of their target, after a delay."""
     for name, link in design.links.items():
@@ -311,9 +323,8 @@ def plasticity_supported(design: Design) -> Iterator[Violation]:
     """Learning is a sum of products of traces and weights, see :mod:`neuro.loihi.learning`."""
     for name, link in design.links.items():
         if link.refusal:
-            yield Violation(
-                "plasticity_supported", name, link.rule, "a sum of products", link.refusal
-            )
+            mend = f"{link.refusal}; or leave plasticity out (--frozen)"
+            yield Violation("plasticity_supported", name, link.rule, "a sum of products", mend)
 
 
 def graded_events(design: Design) -> Iterator[Violation]:
@@ -326,6 +337,7 @@ def graded_events(design: Design) -> Iterator[Violation]:
 
 RULES: tuple[Rule, ...] = (
     model_supported,
+    quantisation_error,
     projection_supported,
     plasticity_supported,
     graded_events,
