@@ -7,13 +7,14 @@ and repeated multiplication is not a power once it is rounded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.backends.reference.groups import Arrays, Memory, groups
 from neuro.backends.reference.learning import Learning
 from neuro.backends.reference.synapses import DelayedSynapses, Synapses, synapses
 from neuro.backends.reference.tape import Tape
@@ -57,15 +58,12 @@ class ReferenceEngine(Engine):
         Units of every population that spiked in the latest step.
     """
 
-    def __init__(
-        self, program: Program, arrays: Mapping[str, NDArray[Any]] | None = None
-    ) -> None:
+    def __init__(self, program: Program, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
         self.program = program
-        self._arrays: dict[str, NDArray[Any]] = (
-            {name: array.initial.copy() for name, array in program.arrays.items()}
-            if arrays is None
-            else dict(arrays)
-        )
+        grouped = groups(program)
+        self._groups = {p: group for group in grouped for p in group.members}
+        self._memory = Memory(program, grouped, None if arrays is None else dict(arrays))
+        self._arrays = self._memory.arrays
         self._step = 0
         # One slot more than the longest delay: plasticity still needs the oldest spikes after
         # the threshold has stored the newest.
@@ -73,6 +71,8 @@ class ReferenceEngine(Engine):
         self._rings: dict[str, list[IntArray]] = {}
         self._clear_rings()
         self.spikes: dict[str, IntArray] = dict.fromkeys(program.sizes, _NONE)
+        #: By the first member of a group: which of all units of the group spiked.
+        self._found = {group.members[0]: _NONE for group in grouped}
         self._shared: dict[tuple[str, bool], Synapses] = {}
         build: dict[type, Callable[[Any], Callable[[], None]]] = {
             Arrive: self._arrive,
@@ -83,7 +83,7 @@ class ReferenceEngine(Engine):
         }
         self._before: list[Callable[[], None]] = []
         self._after: list[Callable[[], None]] = []
-        for step in program.steps:
+        for step in self._in_groups():
             calls = self._before if _before_spikes(step) else self._after
             calls.append(build[type(step)](step))
 
@@ -91,6 +91,7 @@ class ReferenceEngine(Engine):
 
     def run(self, steps: int, progress: Progress) -> Recorded:
         """Run ``steps`` more steps."""
+        self._memory.pull()
         stop = self._step + steps
         spikes: dict[str, list[tuple[int, IntArray]]] = {}
         traces: list[tuple[NDArray[Any], NDArray[Any], IntArray | slice]] = []
@@ -120,6 +121,7 @@ class ReferenceEngine(Engine):
                     rows[k - begin] = array[units]
             progress.advance(last - self._step)
             self._step = last
+        self._memory.push()
         return Recorded({p: self._recorded(p, found) for p, found in spikes.items()}, kept)
 
     def begin_step(self, k: int) -> None:
@@ -156,6 +158,15 @@ class ReferenceEngine(Engine):
     def _arrivals(self, population: str, delay: int) -> IntArray:
         return self._rings[population][(self._now - delay) % self._slots[population]]
 
+    def _in_groups(self) -> Iterator[Step]:
+        """The steps in order, those of a group once."""
+        together = {group.members[0]: iter(group.steps) for group in self._groups.values()}
+        for step in self.program.steps:
+            if not isinstance(step, Update | Threshold | Reset):
+                yield step
+            elif step.population in together:
+                yield next(together[step.population])
+
     # --- one builder a step kind ---
 
     def _synapses(self, step: Arrive | Plasticity) -> Synapses:
@@ -189,29 +200,42 @@ class ReferenceEngine(Engine):
 
         return call
 
+    def _dynamics(self, population: str) -> Tape:
+        """For what all units of a group do, written with the names of its first member."""
+        arrays, units = self._memory.common[population], self._groups[population].bounds[-1]
+        return Tape(arrays, units, self.program.dtype)
+
     def _update(self, step: Update) -> Callable[[], None]:
-        tape = self._tape(step.population)
+        tape = self._dynamics(step.population)
         for assign in step.assigns:
             tape.assign(assign)
         return tape.run
 
     def _threshold(self, step: Threshold) -> Callable[[], None]:
-        population = step.population
-        tape = self._tape(population)
-        met = np.zeros(self.program.sizes[population], bool)
+        first = step.population
+        members, bounds = self._groups[first].members, self._groups[first].bounds
+        tape = self._dynamics(first)
+        met = np.zeros(bounds[-1], bool)
         tape.compute(step.condition, met)
+        own = [
+            (p, met[low:high]) for p, low, high in zip(members, bounds, bounds[1:], strict=False)
+        ]
 
         def call() -> None:
             tape.run()
-            self.spikes[population] = met.nonzero()[0]
+            for population, spiked in own:
+                self.spikes[population] = spiked.nonzero()[0]
+            # Of one population, these are its spikes.
+            self._found[first] = met.nonzero()[0] if len(own) > 1 else self.spikes[first]
 
         return call
 
     def _reset(self, step: Reset) -> Callable[[], None]:
-        assign = [self._for_units(a) for a in step.assigns]
+        first = step.population
+        assign = [self._for_units(a, self._memory.common[first]) for a in step.assigns]
 
         def call() -> None:
-            spiking = self.spikes[step.population]
+            spiking = self._found[first]
             if len(spiking):
                 for apply in assign:
                     apply(spiking)
@@ -242,10 +266,10 @@ class ReferenceEngine(Engine):
                 tape.assign(assign)
         return tape
 
-    def _for_units(self, assign: Assign) -> Callable[[IntArray], None]:
-        target = self._arrays[assign.target]
+    def _for_units(self, assign: Assign, arrays: Arrays) -> Callable[[IntArray], None]:
+        target = arrays[assign.target]
         value = evaluator(assign.expression, self.program.dtype)
-        read = {n: self._arrays[n] for n in names(assign.expression)}
+        read = {n: arrays[n] for n in names(assign.expression)}
 
         def call(units: IntArray) -> None:
             target[units] = value({n: a[units] if a.ndim else a for n, a in read.items()})
@@ -264,7 +288,7 @@ class ReferenceEngine(Engine):
 
     def write(self, name: str, value: NDArray[Any]) -> None:
         """Replace an array's value, in place: tapes hold on to the array itself."""
-        self._arrays[name][...] = value
+        self._memory.write(name, value)
 
     def state(self) -> State:
         """A checkpoint."""
