@@ -4,13 +4,13 @@ Every analysis takes arrays and returns a small record of arrays; none of them n
 simulation or a figure. :mod:`neuro.plotting.analysis` draws each. :class:`SleepAnalyst` gathers
 them all while :func:`neuro.learning.continual.run_seed` runs (``neuro continual --analyse``).
 
-Importing this package needs NumPy only; SciPy is imported by the tests of
-:func:`reactivation` when they run.
+Importing this package needs NumPy only; the statistical tests import SciPy when they run.
 """
 
 from neuro.analysis.confusion import Confusion, confusion
 from neuro.analysis.course import AccuracyCourse, LayerSpikes, accuracy_course, layer_spikes
 from neuro.analysis.old_data import OldDataCurve, crossing_point, old_data_curve
+from neuro.analysis.over_seeds import LayerOverSeeds, over_seeds
 from neuro.analysis.reactivation import Reactivation, ShuffleTest, reactivation
 from neuro.analysis.representations import (
     ClassCorrelation,
@@ -26,6 +26,7 @@ __all__ = [
     "ClassCorrelation",
     "Confusion",
     "LayerAnalysis",
+    "LayerOverSeeds",
     "LayerSpikes",
     "LayeredModel",
     "OldDataCurve",
@@ -40,6 +41,7 @@ __all__ = [
     "crossing_point",
     "layer_spikes",
     "old_data_curve",
+    "over_seeds",
     "reactivation",
     "representations",
     "weight_change",

@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ShuffleTest:
     """A measured value and what shuffled data give.
 
@@ -63,6 +63,8 @@ class Reactivation:
     correlation : float64 array [classes]
         Mean over windows of the Pearson correlation, over units, between the mean awake activity
         of a class and the firing rates in a window.
+    shuffled_high : float64 array [classes]
+        Correlation that 95 % of the shuffles of units do not exceed.
     p_values : float64 array [classes]
         Of each correlation, against shuffled units.
     unit_correlation : float64 array [classes]
@@ -85,6 +87,7 @@ class Reactivation:
 
     classes: IntArray
     correlation: FloatArray
+    shuffled_high: FloatArray
     p_values: FloatArray
     unit_correlation: FloatArray
     top_rates: FloatArray
@@ -167,7 +170,7 @@ def reactivation(
     chosen = np.argsort(-patterns, axis=1, kind="stable")[:, :top]
     members = np.zeros(patterns.shape)
     np.put_along_axis(members, chosen, 1 / top, axis=1)
-    correlation = p_values = np.full(len(classes), np.nan)
+    correlation, shuffled_high, p_values = np.full((3, len(classes)), np.nan)
     match = top_test = specific = UNDEFINED
     if heard.any():
         # The mean of the correlations with all windows is the product with their mean direction.
@@ -176,8 +179,9 @@ def reactivation(
         correlation = awake @ direction
         known = ~np.isnan(correlation)
         if known.any():
-            p_values = np.full(len(classes), np.nan)
-            p_values[known] = _shuffled_units(awake[known], direction, shuffles, stream).pvalue
+            single = _shuffled_units(awake[known], direction, shuffles, stream)
+            p_values[known] = single.pvalue
+            shuffled_high[known] = np.quantile(single.null_distribution, 0.95, axis=0)
             together = awake[known].mean(axis=0)
             match = _test(_shuffled_units(together, direction, shuffles, stream))
         top_test = _test(_shuffled_units(members.mean(axis=0), rates, shuffles, stream))
@@ -185,6 +189,7 @@ def reactivation(
     return Reactivation(
         classes=classes,
         correlation=correlation,
+        shuffled_high=shuffled_high,
         p_values=p_values,
         unit_correlation=np.array([_unit_correlation(layer[actual == c]) for c in classes]),
         top_rates=members @ rates,
