@@ -8,24 +8,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.analysis import SleepAnalyst
 from neuro.cli._errors import InterruptedJobError
 from neuro.datasets import Dataset
-from neuro.learning.continual import ContinualProtocol
+from neuro.learning.continual import ContinualProtocol, Observer
 from neuro.learning.continual_results import SeedResult
 from neuro.learning.presets import Preset, preset, read_preset
 from neuro.progress import Bar
 from neuro.report import versions
 from neuro.results import RunFolder, key_of
 
-ORDER = ("sequential", "rehearsal", "sleep", "sleep+rehearsal", "joint")
+if TYPE_CHECKING:
+    from neuro.cli._continual_analysis import Analyses
+
+ORDER = ("plain", "sequential", "rehearsal", "sleep", "sleep+rehearsal", "joint")
 """Names of all conditions, in the order of the table."""
 
 LABELS: Mapping[str, str] = {
+    "plain": "sequential, no regulariser",
     "sequential": "sequential, no sleep",
     "rehearsal": "rehearsal, no sleep",
     "sleep": "sleep",
@@ -33,7 +38,10 @@ LABELS: Mapping[str, str] = {
     "joint": "joint (upper bound)",
 }
 
-FINISHED = ("metrics.json", "report.html")
+OLD_DATA_SHARES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5)
+"""Shares of rehearsed old data that ``--analyse`` tries without sleep, besides none."""
+
+FINISHED = ("metrics.json", "report.html", "analysis.json")
 """Files whose presence says that the job is complete."""
 
 
@@ -51,6 +59,41 @@ class Request:
     joint: bool = False
     evaluate_on: str = "test"
     device: str = "cpu"
+    analyse: bool = False
+    learner: str = "ep"
+    regulariser: str = "none"
+    scenario: str = "class"
+
+    @property
+    def slug(self) -> str:
+        """Short name of the request, for a folder: data, sleep, and what is not the default."""
+        parts = [self.dataset]
+        parts += [self.learner] if self.learner != "ep" else []
+        parts += [self.regulariser] if self.regulariser != "none" else []
+        parts += [self.scenario] if self.scenario != "class" else []
+        parts.append(self.sleep)
+        parts += [f"rehearsal-{self.rehearsal:g}"] if self.rehearsal else []
+        return "-".join(parts)
+
+    @property
+    def subject(self) -> str:
+        """What is learned by what, for titles."""
+        return self.dataset + "".join(
+            f", {what} {name}"
+            for what, name, usual in (
+                ("learner", self.learner, "ep"),
+                ("regulariser", self.regulariser, "none"),
+                ("scenario", self.scenario, "class"),
+            )
+            if name != usual
+        )
+
+    @property
+    def old_data(self) -> dict[str, float]:
+        """Conditions of the old-data curve and their shares: a baseline of the analyses."""
+        if not (self.analyse and self.baselines) or self.sleep == "none":
+            return {}
+        return {f"old-data-{share:g}": share for share in OLD_DATA_SHARES}
 
     @property
     def asked(self) -> str:
@@ -64,6 +107,8 @@ class Request:
         """All conditions to run, the asked one first: it is the one to have if time runs out."""
         others: list[str] = []
         if self.baselines:
+            if self.regulariser != "none":
+                others.append("plain")
             others.append("sequential")
             if self.rehearsal:
                 others.append("rehearsal")
@@ -71,6 +116,7 @@ class Request:
                 others.append("sleep")
         if self.joint:
             others.append("joint")
+        others += self.old_data
         return (self.asked, *(name for name in others if name != self.asked))
 
 
@@ -104,7 +150,10 @@ def conditions(request: Request) -> dict[str, Condition]:
     for name in request.names:
         joint = name == "joint"
         rehearsal = request.rehearsal if name.endswith("rehearsal") else 0.0
+        rehearsal = request.old_data.get(name, rehearsal)
         settings = _base_preset(request, joint).with_values(dict(request.settings))
+        if name == "plain":  # the same network, trained alike, without its regulariser
+            settings = replace(settings, regulariser="none")
         made[name] = Condition(
             name,
             settings,
@@ -113,6 +162,7 @@ def conditions(request: Request) -> dict[str, Condition]:
                 rehearsal=rehearsal,
                 joint=joint,
                 evaluate_on=request.evaluate_on,
+                scenario=request.scenario,
             ),
             request.sleep if name.startswith("sleep") else None,
         )
@@ -120,12 +170,17 @@ def conditions(request: Request) -> dict[str, Condition]:
 
 
 def _base_preset(request: Request, joint: bool) -> Preset:
+    def shipped(name: str) -> Preset:
+        return preset(
+            name, joint=joint, learner=request.learner, regulariser=request.regulariser
+        )
+
     chosen = request.preset
     if chosen is not None and chosen.endswith(".json"):
-        base = preset(request.dataset, joint=joint)
+        base = shipped(request.dataset)
         # A file is the result of a search for learning in sequence; joint training keeps its own.
         return base if joint else read_preset(Path(chosen), base)
-    return preset(chosen or request.dataset, joint=joint)
+    return shipped(chosen or request.dataset)
 
 
 def code_fingerprint() -> str:
@@ -174,7 +229,12 @@ class Job:
 
 
 def run_job(
-    job: Job, folder: RunFolder, *, fresh: bool, say: Callable[[str], None]
+    job: Job,
+    folder: RunFolder,
+    *,
+    fresh: bool,
+    say: Callable[[str], None],
+    analyses: Analyses | None = None,
 ) -> dict[str, list[SeedResult]]:
     """Run every condition with every seed, except those that are already in the folder.
 
@@ -188,6 +248,8 @@ def run_job(
         Whether to compute seeds again that are already there.
     say : callable
         Called with a line of text after every seed.
+    analyses : Analyses, optional
+        Keeps analyses of the asked condition; a seed whose analyses are not kept is run again.
 
     Raises
     ------
@@ -208,15 +270,21 @@ def run_job(
             results[name] = []
             for seed in job.request.seeds:
                 start = time.perf_counter()
-                result = None if fresh else _stored(folder, key, seed)
+                watched = analyses if name == job.request.asked else None
+                missing = fresh or (watched is not None and not watched.kept(key, seed))
+                result = None if missing else _stored(folder, key, seed)
                 note = "kept from an earlier run"
                 if result is None:
-                    result, weights = _run_seed(job, condition, seed)
+                    analyst = None if watched is None else SleepAnalyst(seed)
+                    result, weights = _run_seed(job, condition, seed, analyst)
+                    if watched is not None and analyst is not None:
+                        watched.keep(key, analyst)
                     folder.store(key, seed, result.to_json(), weights)
                     note = f"{time.perf_counter() - start:.1f} s"
                 results[name].append(result)
                 done += 1
-                say(f"{LABELS[name]}, seed {seed}: {100 * result.final_accuracy:.1f} % ({note})")
+                label, percent = LABELS.get(name, name), 100 * result.final_accuracy
+                say(f"{label}, seed {seed}: {percent:.1f} % ({note})")
     except KeyboardInterrupt:
         total = len(job.conditions) * len(job.request.seeds)
         raise InterruptedJobError(
@@ -237,7 +305,7 @@ def _stored(folder: RunFolder, key: str, seed: int) -> SeedResult | None:
 
 
 def _run_seed(
-    job: Job, condition: Condition, seed: int
+    job: Job, condition: Condition, seed: int, observer: Observer | None
 ) -> tuple[SeedResult, list[NDArray[np.float64]]]:
     from neuro.models.continual import run
 
@@ -251,5 +319,6 @@ def _run_seed(
         device=job.request.device,
         meter=Bar,
         keep=lambda learner: weights.extend(learner.model.get_weights()),
+        observer=observer,
     )
     return result, weights

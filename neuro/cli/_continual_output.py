@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neuro.cli import _continual_analysis as analysis
+from neuro.cli._continual_analysis import Analyses
 from neuro.cli._continual_job import LABELS, ORDER, Job
 from neuro.learning.continual import class_groups
 from neuro.learning.continual_results import SeedResult, summary
@@ -19,8 +21,9 @@ CAPTIONS: Mapping[str, tuple[str, str]] = {
     "comparison": (
         "Final accuracy",
         (
-            "Accuracy over the whole test set, with all classes as possible answers, after the "
-            "last task (and its sleep). Each dot is a seed, each bar their mean."
+            "Accuracy over the whole test set after the last task (and its sleep). All classes are "
+            "possible answers (in the scenario task: those of the image's task). Each dot is a "
+            "seed, each bar their mean."
         ),
     ),
     "accuracy": (
@@ -66,6 +69,9 @@ def metrics(job: Job, results: Results) -> dict[str, Any]:
         "condition": asked,
         "sleep": job.request.sleep,
         "rehearsal": job.request.rehearsal,
+        "learner": job.request.learner,
+        "regulariser": job.request.regulariser,
+        "scenario": job.request.scenario,
         "evaluated_on": job.request.evaluate_on,
         "tasks": class_groups(job.dataset.n_classes, 2),
         **summary(results[asked]),
@@ -121,7 +127,7 @@ def _explanation(job: Job) -> str:
     return EXPLANATION.format(where=where, seeds=len(job.request.seeds))
 
 
-def print_table(job: Job, results: Results) -> None:
+def print_table(job: Job, results: Results, analyses: Analyses | None = None) -> None:
     """Show the end table on standard output; it fits into 80 columns."""
     from rich import box
     from rich.console import Console
@@ -135,9 +141,10 @@ def print_table(job: Job, results: Results) -> None:
         asked = row[0] == LABELS[job.request.asked]
         shown.add_row(*row, style="bold" if asked else None)
     console = Console(highlight=False)
-    console.print(f"\n[bold]{job.dataset.name}[/bold], accuracy after all tasks")
+    console.print(f"\n[bold]{job.request.subject}[/bold], accuracy after all tasks")
     console.print(shown)
-    for line in [*spikes_lines(results), _explanation(job)]:
+    more = [] if analyses is None else analysis.lines(job, results, analyses)
+    for line in [*spikes_lines(results), *more, _explanation(job)]:
         console.print(line)
 
 
@@ -145,12 +152,13 @@ def _lead(job: Job, results: Results) -> str:
     """One sentence that says what came out."""
     means = {n: summary(results[n])["mean"] for n in results}
     seeds = len(job.request.seeds)
-    parts = [f"A network learned {job.dataset.name} two classes at a time, over {seeds} seed(s)."]
+    subject = job.request.subject
+    parts = [f"A network learned {subject} two classes at a time, over {seeds} seed(s)."]
     if "sequential" in means:
         parts.append(
             f"Without sleep it ended at {_per_cent(means['sequential'])} % of all ten classes."
         )
-    for name in ("rehearsal", "sleep", "sleep+rehearsal", "joint"):
+    for name in ("plain", "rehearsal", "sleep", "sleep+rehearsal", "joint"):
         if name in means:
             parts.append(f"{LABELS[name].capitalize()}: {_per_cent(means[name])} %.")
     return " ".join(parts)
@@ -166,7 +174,8 @@ def figures(job: Job, results: Results) -> dict[str, Figure]:
     panels = {LABELS[n]: shown[n] for n in shown if n in ("sequential", job.request.asked)}
     made = {
         "comparison": plotting.comparison(
-            {LABELS[n]: r for n, r in shown.items()}, 1 / job.dataset.n_classes
+            {LABELS[n]: r for n, r in shown.items()},
+            1 / (len(groups[0]) if job.request.scenario == "task" else job.dataset.n_classes),
         ),
         "accuracy": plotting.accuracy_over_time(panels, groups),
         "confusion": plotting.confusion_matrices(asked),
@@ -179,7 +188,9 @@ def figures(job: Job, results: Results) -> dict[str, Figure]:
     return made
 
 
-def write(job: Job, results: Results, folder: RunFolder) -> None:
+def write(
+    job: Job, results: Results, folder: RunFolder, analyses: Analyses | None = None
+) -> None:
     """Write figures, report and, as the mark that all is done, ``metrics.json``."""
     from neuro import plotting
     from neuro.report import Picture, Report, Table
@@ -187,15 +198,25 @@ def write(job: Job, results: Results, folder: RunFolder) -> None:
     made = figures(job, results)
     for name, figure in made.items():
         folder.write_bytes(f"{name}.png", plotting.png(figure))
-    header, rows = table(job, results)
+    tables = [Table(*table(job, results), _explanation(job))]
+    notes = spikes_lines(results)
+    pictures = [
+        Picture(*CAPTIONS[name], plotting.svg(made[name])) for name in CAPTIONS if name in made
+    ]
+    if analyses is not None:
+        drawn = analysis.figures(job, results, analyses)
+        for name, figure in drawn.items():
+            folder.write_bytes(f"{name}.png", plotting.png(figure))
+        tables += analysis.tables(analyses)
+        notes += analysis.lines(job, results, analyses)
+        pictures += analysis.pictures(drawn)
+        folder.write_json("analysis.json", analysis.data(job, results, analyses))
     report = Report(
-        title=f"neuro continual: {job.dataset.name}, sleep {job.request.sleep}",
+        title=f"neuro continual: {job.request.subject}, sleep {job.request.sleep}",
         lead=_lead(job, results),
-        tables=[Table(header, rows, _explanation(job))],
-        notes=spikes_lines(results),
-        pictures=[
-            Picture(*CAPTIONS[name], plotting.svg(made[name])) for name in CAPTIONS if name in made
-        ],
+        tables=tables,
+        notes=notes,
+        pictures=pictures,
         config=job.config(),
     )
     folder.write_bytes("report.html", report.render().encode())

@@ -18,7 +18,10 @@ neuro continual --dataset mnist --sleep reference --seeds 0-4 --rehearsal 0.02
 (sleep together with 2 % of the earlier images)
 
 neuro continual --dataset digits --sleep reference --set sleep_steps=3000 --set epochs=3
-(change the recipe; every setting is in config.json of a run)"""
+(change the recipe; every setting is in config.json of a run)
+
+neuro continual --dataset mnist --learner ff --regulariser ewc --sleep none
+(a feed-forward network with elastic weight consolidation instead of sleep)"""
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +42,28 @@ def continual(
             "forgets."
         ),
     ] = "reference",
+    learner: Annotated[
+        str,
+        typer.Option(
+            help="What learns: ep, a recurrent network by equilibrium propagation; bptt, the same "
+            "by back-propagation through its relaxation; ff, a feed-forward network."
+        ),
+    ] = "ep",
+    regulariser: Annotated[
+        str,
+        typer.Option(
+            help="What protects earlier tasks while a new one is learned, for ff: none, ewc "
+            "(elastic weight consolidation), si (synaptic intelligence) or lwf (learning without "
+            "forgetting)."
+        ),
+    ] = "none",
+    scenario: Annotated[
+        str,
+        typer.Option(
+            help="class: which of all classes is it? task, for ff: told the task, which of its "
+            "classes?"
+        ),
+    ] = "class",
     rehearsal: Annotated[
         float,
         typer.Option(
@@ -65,7 +90,7 @@ def continual(
         typer.Option(
             help="Folder for config.json, metrics.json, figures and report.html. The same "
             "command with the same folder continues an interrupted run. By default "
-            "results/DATASET-SLEEP."
+            "results/DATASET-SLEEP, with further names for what is not the default."
         ),
     ] = None,
     images_per_task: Annotated[
@@ -116,23 +141,35 @@ def continual(
     device: Annotated[
         str, typer.Option(help="Torch device of the training: cpu, cuda, cuda:1, ...")
     ] = "cpu",
+    analyse: Annotated[
+        bool,
+        typer.Option(
+            "--analyse",
+            help="Also look into the sleeping network: how alike classes are represented before "
+            "and after, which weights moved, whether awake patterns come back; and, unless "
+            "--no-baselines, how much old data is worth a sleep (eight more conditions).",
+        ),
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Compute seeds again that the folder already holds.")
     ] = False,
 ) -> None:
     """Learn classes two at a time, sleep after each task, and see what is remembered.
 
-    A recurrent network learns by equilibrium propagation. After each task it becomes a spiking
-    network with the same weights, replays noise shaped by the mean of what it saw, and its
-    synapses change by sleep replay. It is then tested on all classes.
+    A recurrent network learns by equilibrium propagation (or another --learner does). After each
+    task it becomes a spiking network with the same weights, replays noise shaped by the mean of
+    what it saw, and its synapses change by sleep replay. It is then tested on all classes.
     """
     from neuro.cli import _continual_job as jobs
+    from neuro.cli._continual_analysis import Analyses
     from neuro.cli._options import check_device, check_sleep, parse_seeds
     from neuro.datasets import load
     from neuro.results import RunFolder
 
     if not 0 <= rehearsal <= 1:
         raise JobError(f"--rehearsal {rehearsal:g} is no fraction; give 0 to 1, e.g. 0.02")
+    if analyse and sleep == "none":
+        raise JobError("--analyse compares before and after sleep; give a --sleep, not none")
     request = jobs.Request(
         dataset=dataset,
         sleep=sleep,
@@ -144,18 +181,23 @@ def continual(
         joint=dataset == "digits" and baselines if joint is None else joint,
         evaluate_on=evaluate_on,
         device=device,
+        analyse=analyse,
+        learner=learner,
+        regulariser=regulariser,
+        scenario=scenario,
     )
     data = load(dataset, data_root)
     check_sleep(sleep)
     job = jobs.Job(request, data, jobs.conditions(request))
-    folder = RunFolder(out or _default_folder(request.asked, dataset, sleep, rehearsal))
+    folder = RunFolder(out or Path("results") / request.slug)
     check_device(device)
-    results = jobs.run_job(job, folder, fresh=fresh, say=typer.echo)
+    analyses = Analyses(folder) if analyse else None
+    results = jobs.run_job(job, folder, fresh=fresh, say=typer.echo, analyses=analyses)
 
     from neuro.cli import _continual_output as output
 
-    output.print_table(job, results)
-    output.write(job, results, folder)
+    output.print_table(job, results, analyses)
+    output.write(job, results, folder, analyses)
     typer.echo(f"written to {folder.path}: report.html, metrics.json, config.json and figures")
 
 
@@ -171,8 +213,3 @@ def _settings(
                 raise JobError(f"--{name.replace('_', '-')} {value}: give at least 1")
             values[name] = value
     return tuple(values.items())
-
-
-def _default_folder(asked: str, dataset: str, sleep: str, rehearsal: float) -> Path:
-    share = f"-rehearsal-{rehearsal:g}" if "rehearsal" in asked else ""
-    return Path("results") / f"{dataset}-{sleep}{share}"
