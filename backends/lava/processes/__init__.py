@@ -1,0 +1,4 @@
+"""Lava processes and their models, and nothing else.
+
+When Lava compiles a process it executes every module beside the one that defines it.
+"""
