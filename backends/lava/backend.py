@@ -14,6 +14,8 @@ from neuro.program import Program
 
 MODES = ("fused", "expanded")
 
+LEARNING = ("exact", "loihi")
+
 #: The release that this adapter is made for; the last one, as Lava is archived.
 LAVA = "0.10.0"
 
@@ -25,6 +27,8 @@ class LavaBackend:
 
     Options of :meth:`compile`: ``mode="fused"`` runs the whole program in one Lava process;
     ``"expanded"`` makes a Lava process of every population and projection, joined by ports.
+    ``learning="loihi"`` (expanded) lets plastic projections be Lava's ``LearningDense``, driven
+    by the translated rule (:func:`neuro.loihi.translate`); ``"exact"`` computes rules as written.
     ``timeout`` is how many seconds a run may pass without any process making progress, before
     it is ended with an error.
     """
@@ -64,10 +68,11 @@ class LavaBackend:
         """Make an engine; its process starts at once, Lava's processes with the first run."""
         mode = options.pop("mode", "fused")
         timeout = options.pop("timeout", 60.0)
+        learning = options.pop("learning", "exact")
         if options:
             raise CompileError(
                 f"backend 'lava' has no option {', '.join(map(repr, options))};"
-                " it has mode and timeout"
+                " it has mode, timeout and learning"
             )
         if mode not in MODES:
             raise CompileError(f"mode {mode!r} of backend 'lava' is not one of {MODES}")
@@ -75,9 +80,24 @@ class LavaBackend:
             raise CompileError(
                 f"backend 'lava': timeout={timeout!r} is not a positive number of seconds"
             )
+        if learning not in LEARNING:
+            raise CompileError(
+                f"learning {learning!r} of backend 'lava' is unknown; choose from"
+                f" {', '.join(map(repr, LEARNING))}"
+            )
+        made = {"mode": mode, "timeout": float(timeout), "learning": learning}
+        if learning == "loihi":
+            if mode != "expanded":
+                raise CompileError(
+                    "backend 'lava': learning='loihi' needs mode='expanded', in which a"
+                    " projection is a Lava process of its own"
+                )
+            from neuro.backends.lava.learning_engine import LavaLearningEngine
+
+            return LavaLearningEngine(program, made)
         from neuro.backends.lava.engine import LavaEngine
 
-        return LavaEngine(program, {"mode": mode, "timeout": float(timeout)})
+        return LavaEngine(program, made)
 
 
 def _found(module: str) -> bool:

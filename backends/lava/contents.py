@@ -21,7 +21,7 @@ Events = tuple[IntArray, IntArray]
 #: that changes when arrays or spikes were set from outside.
 START, STOP, GENERATION = range(3)
 
-_ORDERS, _DONE = "@orders", "@done"
+_ORDERS, _DONE, _FROZEN = "@orders", "@done", "@frozen"
 
 
 class Delivered:
@@ -76,6 +76,11 @@ class Shared:
         return self.block.arrays[_DONE]
 
     @property
+    def frozen(self) -> NDArray[np.bool_]:
+        """Of each process of the network: whether its learning engine stands still."""
+        return self.block.arrays[_FROZEN]
+
+    @property
     def descriptors(self) -> tuple[int, int, int]:
         """Of all shared files."""
         return self.block.descriptor, self.inbox.descriptor, self.outbox.descriptor
@@ -91,6 +96,7 @@ def share(program: Program, processes: int) -> Shared:
     arrays = {name: a.initial for name, a in program.arrays.items()}
     entries: list[Entry] = [(name, a.dtype.str, a.shape) for name, a in arrays.items()]
     entries += [(_ORDERS, "=i8", (3,)), (_DONE, "=i8", (processes,))]
+    entries += [(_FROZEN, "|b1", (processes,))]
     block = Block(entries)
     for name, values in arrays.items():
         block.arrays[name][...] = values
@@ -102,7 +108,7 @@ def described(shared: Shared) -> dict[str, Any]:
     program = shared.program
     bare = {n: replace(a, initial=np.zeros(0)) for n, a in program.arrays.items()}
     return {
-        "program": replace(program, arrays=bare, sources=dict.fromkeys(program.sources)),
+        "program": replace(program, arrays=bare, sources={name: Delivered() for name in program.sources}),
         "entries": shared.block.entries,
         "descriptors": shared.descriptors,
     }

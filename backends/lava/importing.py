@@ -20,7 +20,7 @@ def import_lava() -> None:
     def hashable(cls: Any = None, **options: Any) -> Any:
         return original(cls, **{"unsafe_hash": True, **options})
 
-    dataclasses.dataclass = hashable  # type: ignore[assignment]
+    dataclasses.dataclass = hashable
     try:
         import lava.magma.compiler.var_model  # noqa: F401
     finally:

@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from neuro.backends.lava.networks import Made, Place
 
 
-def frozen(projection: str) -> str:
-    """Title of the packet that says that a projection does not learn in the coming run."""
-    return f"frozen {projection}"
-
-
 def learns(part: Slice) -> bool:
     """Whether a slice has a learning rule."""
     return any(isinstance(s, Plasticity) and not s.short_term for s in part.program.steps)
@@ -150,7 +145,7 @@ class LearningWork(Work):
     def __init__(self, shared: Shared, part: Slice, place: int) -> None:
         super().__init__(shared, place)
         (step,) = (s for s in part.program.steps if isinstance(s, Plasticity))
-        self._projection = step.projection
+        self._place = place
         self.weights: NDArray[np.float64] = shared.arrays[f"{step.synapses}.w"].T
         self._rows = Rows(shared, part, shared.arrays)
         self._step = self._stop = 0
@@ -163,8 +158,7 @@ class LearningWork(Work):
         if self._step == self._stop:
             self.begin_run()
             self._step, self._stop = (int(self.shared.orders[i]) for i in (START, STOP))
-            title = frozen(self._projection)
-            engine.learning = all(found != title for found, _ in self.shared.inbox.packets())
+            engine.learning = not self.shared.frozen[self._place]
 
     def end_step(self) -> None:
         """After a step."""

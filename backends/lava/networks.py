@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from neuro.backends.lava.contents import Shared
-from neuro.backends.lava.slices import Slice, cut, messages, reporters
+from neuro.backends.lava.learning import as_learning, learns
+from neuro.backends.lava.slices import Slice, cut, longest_delays, messages, reporters
 from neuro.backends.lava.work import SliceWork, WholeWork
 
 #: Model by process. A model given for a process spares Lava its search through folders.
@@ -56,7 +57,7 @@ class Made:
     """The processes of a slice, and their ports by the titles of the messages."""
 
     models: Models
-    receives: Mapping[str, Any]
+    receives: Mapping[str, Sequence[Any]]
     sends: Mapping[str, Any]
 
 
@@ -70,19 +71,24 @@ def fused(shared: Shared, options: Mapping[str, Any]) -> Models:
 def expanded(shared: Shared, options: Mapping[str, Any]) -> Models:
     """Processes for every slice, joined by their ports."""
     slices = cut(shared.program)
-    sent, told = messages(slices), reporters(slices, shared.program.max_delays)
+    on_engine = [s for s in slices if options["learning"] == "loihi" and learns(s)]
+    others = [s for s in slices if s not in on_engine]
+    sent, told = messages(slices), reporters(others, longest_delays(others))
     made: dict[str, Made] = {}
     for number, part in enumerate(slices):
-        place = Place(shared, part, sent[part.name], told[part.name], number, options)
+        place = Place(shared, part, sent[part.name], told.get(part.name, []), number, options)
         made[part.name] = builder(place)(place)
     for part in slices:
         for title, sender in part.receives.items():
-            made[sender].sends[title].connect(made[part.name].receives[title])
+            for port in made[part.name].receives[title]:
+                made[sender].sends[title].connect(port)
     return {process: model for m in made.values() for process, model in m.models.items()}
 
 
 def builder(place: Place) -> Callable[[Place], Made]:
     """How a slice becomes processes: the one place where that is chosen."""
+    if place.options["learning"] == "loihi" and learns(place.part):
+        return as_learning
     return as_part
 
 
@@ -97,7 +103,7 @@ def as_part(place: Place) -> Made:
     process = Part(name=part.name, make=work, receives=receives, sends=sends)
     return Made(
         {process: model_of(part.name, receives, sends)},
-        {title: getattr(process, in_port(title)) for title in receives},
+        {title: [getattr(process, in_port(title))] for title in receives},
         {title: getattr(process, out_port(title)) for title in sends},
     )
 

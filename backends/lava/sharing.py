@@ -72,7 +72,7 @@ class Mailbox:
     def put(self, title: str, content: NDArray[Any]) -> None:
         """Append a packet."""
         text, data = title.encode(), np.ascontiguousarray(content).reshape(-1).view(np.uint8)
-        packet = [_HEADER.pack(len(text), len(data)), text, data]
+        packet: list[Any] = [_HEADER.pack(len(text), len(data)), text, data]
         size = _HEADER.size + len(text) + len(data)
         if os.writev(self.descriptor, packet) != size:
             raise OSError(f"no memory for {size} bytes of {title!r}")

@@ -163,6 +163,15 @@ def reporters(slices: Iterable[Slice], delays: Mapping[str, int]) -> dict[str, l
     return told
 
 
+def longest_delays(slices: Iterable[Slice]) -> dict[str, int]:
+    """Longest delay of each population's projections among some slices."""
+    longest: dict[str, int] = {}
+    for s in slices:
+        for population, delay in s.program.max_delays.items():
+            longest[population] = max(longest.get(population, 0), delay)
+    return longest
+
+
 def spikes_of(population: str) -> str:
     """Title of the message with the spikes of a population."""
     return f"{population}.spikes"

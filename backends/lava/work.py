@@ -175,7 +175,7 @@ class SliceWork(Work):
         self._source = part.name if part.name in shared.program.sources else None
         self._emits = Delivered()
         self._step = self._stop = 0
-        self._rows = _Rows(shared, part, self._arrays)
+        self._rows = Rows(shared, part, self._arrays)
 
     def refresh(self, step: int) -> None:
         """Take up recent spikes, and arrays of others."""
@@ -224,7 +224,7 @@ class SliceWork(Work):
             self.shared.outbox.put(recent_of(population), pack_events(recent[population]))
 
 
-class _Rows:
+class Rows:
     """Gathers what a slice records, and sends it now and then."""
 
     def __init__(self, shared: Shared, part: Slice, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -244,6 +244,8 @@ class _Rows:
         self._bytes = 0
 
     def add(self, step: int, spikes: Mapping[str, IntArray]) -> None:
+        """Keep what a step recorded."""
+        """At the end of a step, with the units that spiked in it."""
         for population, found in self._spikes.items():
             units, wanted = spikes[population], self._wanted[population]
             if wanted is not None:
@@ -258,6 +260,7 @@ class _Rows:
             self.send()
 
     def send(self) -> None:
+        """Send what was gathered."""
         for population, found in self._spikes.items():
             if found:
                 steps = np.repeat([k for k, _ in found], [len(u) for _, u in found])

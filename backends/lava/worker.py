@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import traceback
+from functools import partial
 from typing import Any
 
 from neuro.backends.lava.offspring import end_with_parent, let_forks_end_with_this
@@ -22,7 +23,8 @@ def main(parent: int, orders: int, answers: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     end_with_parent(parent)
     let_forks_end_with_this()
-    os.register_at_fork(after_in_child=lambda: (os.close(orders), os.close(answers)))
+    os.register_at_fork(after_in_child=partial(os.close, orders))
+    os.register_at_fork(after_in_child=partial(os.close, answers))
     try:
         _serve(orders, answers)
     except (EOFError, BrokenPipeError):

@@ -22,7 +22,9 @@ BoolArray = NDArray[np.bool_]
 
 #: Rows (or columns) that products of a dependency concern: an index, or everything.
 _Where = NDArray[np.intp] | slice
-_ALL = slice(None)
+_Place = tuple[_Where, _Where]
+_ALL: _Where = slice(None)
+_EVERYWHERE: _Place = (_ALL, _ALL)
 
 
 class LearningEngine:
@@ -40,6 +42,13 @@ class LearningEngine:
         Values of traces before the first step; 0 where not given.
     sign_mode : {"mixed", "excitatory", "inhibitory"}
         Which weights are clipped at 0 after each step.
+
+    Attributes
+    ----------
+    traces : dict
+        Present values.
+    learning : bool
+        Set to False, weights and tags stay as they are; traces go on.
     """
 
     def __init__(
@@ -59,7 +68,7 @@ class LearningEngine:
         start = initial or {}
         sizes = {"x1": pre, "x2": pre, "y1": post, "y2": post, "y3": post}
         self.traces = {n: np.full(sizes[n], start.get(n, 0.0)) for n in decays}
-        self._decays, self._impulses = dict(decays), dict(impulses)
+        self.decays, self.impulses = dict(decays), dict(impulses)
         self._dw, self._dt = list(dw), list(dt)
         self._memory = _remembered(self._dt)
         self._tag = np.zeros((1, pre) if self._memory else weights.shape)
@@ -91,40 +100,34 @@ class LearningEngine:
             y1, y2, y3 of a rule with third factors: they replace these traces.
         """
         for name, trace in self.traces.items():
-            trace *= self._decays[name]
-            trace[pre if name[0] == "x" else post] += self._impulses[name]
+            trace *= self.decays[name]
+            trace[pre if name[0] == "x" else post] += self.impulses[name]
         if sent is not None:
             for name, values in sent.items():
                 self.traces[name] = values
         if not self.learning:
             return
-        where: dict[str, tuple[_Where, _Where]] = {}
+        where: dict[str, _Place] = {}
         rows, columns = np.flatnonzero(post), np.flatnonzero(pre)
         if rows.size:
             where["y0"] = (rows, _ALL)
         if columns.size:
             where["x0"] = (_ALL, columns)
         changes = self._changes(self._dw, number, where)
-        if self._memory is not None:
-            kept = self._memory
-            tags = [(_ALL, _ALL, self.traces[kept][None, :] - self._tag)]
-        else:
-            tags = self._changes(self._dt, number, where)
+        tags = [] if self._memory else self._changes(self._dt, number, where)
         for row, column, change in changes:
-            self._add(self.weights, row, column, change)
+            self.weights[row, column] += change
         for row, column, change in tags:
-            self._add(self._tag, row, column, change)
+            self._tag[row, column] += change
+        if self._memory:
+            self._tag[0] = self.traces[self._memory]
         if self.sign_mode != "mixed":
             clip = np.maximum if self.sign_mode == "excitatory" else np.minimum
             for row, column, _ in changes:
                 self.weights[row, column] = clip(0.0, self.weights[row, column])
 
-    @staticmethod
-    def _add(values: FloatArray, row: _Where, column: _Where, change: Any) -> None:
-        values[row, column] += change
-
     def _changes(
-        self, products: Sequence[Product], number: int, where: Mapping[str, tuple[_Where, _Where]]
+        self, products: Sequence[Product], number: int, where: Mapping[str, _Place]
     ) -> list[tuple[_Where, _Where, Any]]:
         """Sums of the products of each dependency, from the state as it is."""
         sums: dict[str, Any] = {}
@@ -133,17 +136,14 @@ class LearningEngine:
             if dependency[0] == "u":
                 if number % (1 << int(dependency[1:])):
                     continue
-                row, column = _ALL, _ALL
-            elif dependency in where:
-                row, column = where[dependency]
-            else:
+            elif dependency not in where:
                 continue
+            row, column = where.get(dependency, _EVERYWHERE)
             value: Any = product.scale
             for factor in product.factors:
                 value = value * self._value(factor, row, column)
             sums[dependency] = sums[dependency] + value if dependency in sums else value
-        everywhere = (_ALL, _ALL)
-        return [(*where.get(d, everywhere), value) for d, value in sums.items()]
+        return [(*where.get(d, _EVERYWHERE), value) for d, value in sums.items()]
 
     def _value(self, factor: Factor, row: _Where, column: _Where) -> Any:
         name = factor.variable
