@@ -90,7 +90,7 @@ def names(count: int) -> list[str]:
 
 def _mean(values: NDArray[np.float64], digits: int = 2) -> str:
     defined = values[~np.isnan(values)]
-    return "–" if defined.size == 0 else f"{defined.mean():.{digits}f}"
+    return "–" if defined.size == 0 else f"{defined.mean():z.{digits}f}"
 
 
 def _percent(values: NDArray[np.float64]) -> str:

@@ -171,10 +171,10 @@ def moved_weights(change: WeightChange, *, ax: Axes | None = None) -> Axes:
 def _counts(ax: Axes, label: str) -> None:
     # Empty bins have no place on a logarithmic axis; 0.5 leaves room below a single weight.
     ax.set_yscale("log", nonpositive="clip")
-    ax.set_ylim(bottom=0.5)
+    ax.set_ylim(0.5, 20 * ax.get_ylim()[1])  # room for the legend
     ax.set_xlabel(label)
     ax.set_ylabel("synapses")
-    ax.legend()
+    ax.legend(loc="upper center", ncols=2, fontsize=8)
 
 
 def reactivation(found: Reactivation, *, ax: Axes | None = None) -> Axes:
@@ -199,7 +199,8 @@ def reactivation(found: Reactivation, *, ax: Axes | None = None) -> Axes:
     ax.set_xticks(places, [str(c) for c in found.classes])
     ax.set_xlabel("class")
     ax.set_ylabel("correlation with\nthe awake pattern")
-    ax.legend()
+    ax.margins(y=0.25)  # room for the legend
+    ax.legend(loc="upper center", ncols=2, fontsize=8)
     return ax
 
 
