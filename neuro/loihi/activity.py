@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,15 +62,19 @@ def measured(
     origin : str
         For :attr:`Activity.origin`.
     """
-    counts = {n: np.bincount(spikes[n][1], minlength=size) * 1.0 for n, size in sizes.items()}
+    counts = {n: _floats(np.bincount(spikes[n][1], minlength=size)) for n, size in sizes.items()}
     busy = {}
     for name in dict.fromkeys(w.target for w in wiring):
         reached = np.zeros((steps, sizes[name]), bool)
         reached[spikes[name]] = True
         for w in (w for w in wiring if w.target == name):
             _mark(reached, w, delays[w.name], *spikes[w.source])
-        busy[name] = reached.sum(axis=0) * 1.0
+        busy[name] = _floats(reached.sum(axis=0))
     return Activity(steps, counts, {**counts, **busy}, origin)
+
+
+def _floats(counts: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(counts, np.float64)
 
 
 def _mark(

@@ -13,6 +13,7 @@ from neuro.connectivity import Dense
 from neuro.description import Parameter, whole_steps
 from neuro.errors import CompileError, DescriptionError
 from neuro.loihi.activity import Activity, assumed, measured
+from neuro.loihi.chip import chip_of
 from neuro.loihi.design import Design, Layer, Link
 from neuro.loihi.draft import Draft, draft
 from neuro.loihi.energy import ENERGY, NOTES, TIME, Estimate, estimate, load
@@ -241,6 +242,7 @@ def deploy(
     wiring = [link.wiring for link in made.links.values()]
     placement = place(units, wiring, aim)
     found = check(Design(aim, int(allowed), made.layers, made.links, placement))
+    found += _refused(made, found)
     steps = _steps(duration, made.program.dt)
     activity = _activity(network, made, steps, rate)
     plastic = [name for name, link in made.links.items() if link.learning]
@@ -262,6 +264,18 @@ def deploy(
         activity=activity.origin,
         quantisation=made.report,
     )
+
+
+def _refused(made: Draft, found: Sequence[Violation]) -> tuple[Violation, ...]:
+    """What :func:`chip_of` refuses although every rule is kept: nothing may slip through."""
+    if made.integers is None or any(v.severity == ERROR for v in found):
+        return ()
+    try:
+        chip_of(made.integers, made.program.dt)
+    except CompileError as error:
+        name, mend = made.program.name, str(error)
+        return (Violation("projection_supported", name, "synapses", "weight and delay", mend),)
+    return ()
 
 
 def _frozen(network: Network) -> Network:

@@ -59,6 +59,8 @@ class Layer:
 
     def _kinds(self, *settings: Integers) -> IntArray:
         """A number for every unit, the same where all settings are."""
+        if all(np.ndim(s) == 0 for s in settings):
+            return np.zeros(self.count, np.int64)
         rows = np.stack([np.broadcast_to(np.asarray(s), (self.count,)) for s in settings], axis=1)
         return np.asarray(np.unique(rows, axis=0, return_inverse=True)[1], np.int64).reshape(-1)
 

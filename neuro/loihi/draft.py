@@ -19,7 +19,7 @@ from neuro.description import whole_steps
 from neuro.errors import CompileError, DescriptionError
 from neuro.loihi.chip import Compartments, SynapseFormat, is_integer
 from neuro.loihi.design import Layer, Link
-from neuro.loihi.neurons import LIF
+from neuro.loihi.neurons import INTEGERS, LIF
 from neuro.loihi.numbers import DELAY_MAX, REFRACTORY_MAX, WEIGHT_BITS, sign_mode_of, weight_bits_of
 from neuro.loihi.placement import Wiring
 from neuro.lowering import lower
@@ -211,6 +211,11 @@ class _Integers:
         """Whether every part has an integer form."""
         return self.network is not None and not self.problems
 
+    def gain(self, projection: str) -> float:
+        """What is left of a projection's gain."""
+        assert self.network is not None
+        return self.network.projections[projection].gain
+
     def error(self, population: str) -> float:
         """Predicted error of quantisation, as a share of the threshold."""
         report = None if self.report is None else self.report.populations.get(population)
@@ -276,9 +281,9 @@ def _layer(population: Population, found: _Integers, dt: float) -> Layer:
     made = None if found.network is None else found.network.populations.get(population.name)
     if made is not None and isinstance(made.model, LIF):
         numbers = made.model.parameters
-        period = _refractory(made.model, dt, population.name)
-        keys = ("du", "dv", "vth", "bias_mant", "bias_exp")
-        compartments = Compartments(*(_integer(numbers[k]) for k in keys), period)
+        integers = {key: _integer(numbers[key]) for key in INTEGERS}
+        periods = _integer(np.rint(np.asarray(numbers["t_ref"]) / dt))
+        compartments = Compartments(**integers, refractory_steps=periods)
     return Layer(
         population.size,
         model.name,
@@ -326,6 +331,8 @@ def _link(
         name, step.source, step.target, synapses, bits, delay_bits, tag_bits, (kind, delay_bits)
     )
     problem = found.problems.get(name, "")
+    if kind is not None and found.gain(name) != 1.0:
+        problem = f"a gain of {found.gain(name):g}, which synapses of the chip lack"
     if projection.short_term is not None:
         problem = "short-term plasticity, which synapses of the chip lack; leave out short_term="
     rule = "" if projection.plasticity is None else projection.plasticity.name

@@ -171,7 +171,8 @@ def _operations(
     if isinstance(w.synapses, Dense):
         return np.asarray(spikes.sum() * np.diff(bounds), np.float64)
     found = reach(w.synapses, bounds)
-    return np.bincount(found.parts, spikes[found.units] * found.synapses, minlength=len(own))
+    counts = np.bincount(found.parts, spikes[found.units] * found.synapses, minlength=len(own))
+    return np.asarray(counts, np.float64)
 
 
 def _posts(w: Wiring, spikes: FloatArray, placement: Placement, own: Sequence[int]) -> FloatArray:

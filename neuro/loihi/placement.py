@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +62,7 @@ class Units:
     count : int
     profiles : mapping of str to int array
         Per limited kind of setting (a name in :attr:`Target.core`): a number for every unit,
-        equal where units can share the setting.
+        0 or more, equal where units can share the setting.
     """
 
     count: int
@@ -132,7 +131,7 @@ def axon_bits(synapses: NDArray[np.int64] | int, bits: NDArray[np.int64] | int) 
     """
     count, each = np.asarray(synapses, np.int64), np.asarray(bits, np.int64)
     full, rest = np.divmod(count, _BLOCK)
-    return full * _block(_BLOCK * each) + np.where(rest > 0, _block(rest * each), 0)
+    return np.asarray(full * _block(_BLOCK * each) + np.where(rest > 0, _block(rest * each), 0))
 
 
 def _block(bits: IntArray) -> IntArray:
@@ -250,9 +249,9 @@ class _Splitter:
         """
         low, high = self.parts[name], self.layers[name].count
         excess = self.too_much(name, low)
-        if not excess or excess <= self.too_much(name, high):
+        hopeless = self.too_much(name, high) if excess else excess
+        if excess <= hopeless:
             return False
-        hopeless = self.too_much(name, high)
         while high - low > 1:
             middle = (low + high) // 2
             if self.too_much(name, middle) <= hopeless:
@@ -265,7 +264,10 @@ class _Splitter:
 
 def _different(values: IntArray, bounds: IntArray) -> IntArray:
     """Number of different values in every part."""
-    return np.array([len(np.unique(values[a:b])) for a, b in pairwise(bounds)], np.int64)
+    parts = len(bounds) - 1
+    part = np.repeat(np.arange(parts), np.diff(bounds))
+    kinds = int(values.max(initial=0)) + 1
+    return np.bincount(np.unique(part * kinds + values) // kinds, minlength=parts)
 
 
 def place(layers: Mapping[str, Units], wiring: Sequence[Wiring], target: Target) -> Placement:

@@ -193,7 +193,7 @@ def _summed(link: Link, sign: int) -> NDArray[np.float64]:
     synapses = link.wiring.synapses
     if isinstance(synapses, Dense):
         return np.asarray(parts.reshape(synapses.n_pre, synapses.n_post).sum(axis=0))
-    return np.bincount(synapses.targets, parts, minlength=synapses.n_post)
+    return np.asarray(np.bincount(synapses.targets, parts, synapses.n_post), np.float64)
 
 
 def delay(design: Design) -> Iterator[Violation]:

@@ -48,7 +48,7 @@ def run(path: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 def test_a_network_that_fits(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, report = run(saved, "--target", "loihi2")
-    assert status == 0 and KEYS <= set(report)
+    assert status == 0 and set(report) >= KEYS
     assert report["fits"] is True and report["violations"] == []
     assert (report["cores"], report["chips"]) == (1, 1)
     (layer,) = report["layers"]
@@ -106,7 +106,8 @@ def test_a_rate_takes_the_place_of_a_simulation(saved: Path) -> None:
     events = slow["inference"]["events"]
     synapses = slow["layers"][0]["synapses"]
     assert events["synaptic operations"] == pytest.approx(synapses * 0.01 * 256)
-    assert fast["energy_joule"] > slow["energy_joule"] and "assumed" in slow["inference"]["activity"]
+    assert fast["energy_joule"] > slow["energy_joule"]
+    assert "assumed" in slow["inference"]["activity"]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_units_without_leak_have_no_infinity_in_json(tmp_path: Path) -> None:
 
 def test_json_on_standard_output(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["deploy", str(saved), "--json"]) == 0
-    assert KEYS <= set(json.loads(capsys.readouterr().out))
+    assert set(json.loads(capsys.readouterr().out)) >= KEYS
     assert not (saved.parent / "out").exists()
 
 

@@ -311,6 +311,33 @@ def test_what_has_no_integer_form_is_named_and_the_rest_is_placed(name: str) -> 
     assert made.energy_joule > 0 and "floats" in made.activity
 
 
+def test_gains_and_shared_ports_of_an_integer_network_are_found() -> None:
+    net = network()
+    net.connect("in", "out", weights=2.0, gain=0.5, name="scaled")
+    (found,) = reported(net).violations
+    assert (found.rule, found.where) == ("projection_supported", "scaled")
+    shared = network(ports={"input": -1})
+    assert reported(shared).fits
+    shared.connect("in", "out", weights=2.0, name="more")
+    (found,) = reported(shared).violations
+    assert found.rule == "projection_supported" and "'con' and 'more' share" in found.mend
+
+
+def test_different_periods_are_different_profiles() -> None:
+    periods = np.array([0, 1, 1, 5]) * DT
+    (core,) = reported(network(t_ref=periods)).placement.cores
+    assert core.used["compartment profiles"] == 3 and core.used["threshold profiles"] == 1
+
+
+def test_quantisation_may_add_a_step_of_delay() -> None:
+    net = nr.Network("slow")
+    net.population("in", nr.Poisson(rate=50.0), size=3)
+    net.population("out", nr.LIF(synapses={"exc": nr.Exponential(5e-3)}), size=3)
+    net.connect("in", "out", weights=0.3, name="con", delay=62 * DT)
+    added = nr.loihi.quantise(net, DT).network.projections["con"].delay / DT - 62
+    assert reported(net).links["con"].delay == pytest.approx(61 + added) and added > 0
+
+
 def test_short_term_plasticity_is_named() -> None:
     net = nr.Network("tired")
     net.population("in", nr.Poisson(rate=50.0), size=20)
