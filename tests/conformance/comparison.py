@@ -39,12 +39,13 @@ def run(
     options: Mapping[str, Any],
     *,
     exact: bool,
-    precision: str = "float64",
+    precision: str | None = None,
     pieces: tuple[int, ...] = (),
     start: State | None = None,
 ) -> Outcome:
     """Run a scenario to its end, cut at the steps of ``pieces``, from a checkpoint if given."""
     net = scenario.network(exact)
+    precision = precision or scenario.precision
     with nr.compile(net, backend, scenario.dt, precision, **options) as sim:
         if start is not None:
             sim.restore(start)
@@ -78,7 +79,7 @@ def run_program(
 
 
 @cache
-def reference(name: str, exact: bool, precision: str = "float64") -> Outcome:
+def reference(name: str, exact: bool, precision: str | None = None) -> Outcome:
     """What the reference backend makes of a scenario."""
     return run(SCENARIOS[name], "reference", {}, exact=exact, precision=precision)
 
@@ -87,7 +88,8 @@ def reference(name: str, exact: bool, precision: str = "float64") -> Outcome:
 def reference_state(name: str, exact: bool, step: int) -> State:
     """A checkpoint of the reference backend in the middle of a scenario."""
     scenario = SCENARIOS[name]
-    with nr.compile(scenario.network(exact), "reference", scenario.dt) as sim:
+    precision = scenario.precision
+    with nr.compile(scenario.network(exact), "reference", scenario.dt, precision) as sim:
         sim.run_steps(step, progress=False)
         return sim.state()
 

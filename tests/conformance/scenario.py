@@ -60,6 +60,8 @@ class Scenario:
     static : bool
         Whether all that is added up are the weights as given, so that with exact weights the
         order of additions cannot matter (no plasticity, no graded values of any size).
+    precision : str
+        Of :func:`neuro.compile`, where a test asks for none.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Scenario:
     dt: float
     steps: int
     static: bool
+    precision: str = "float64"
 
     def network(self, exact: bool) -> nr.Network:
         """The network, with the spikes of every population recorded."""
@@ -89,7 +92,7 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    *, dt: float = 1e-3, steps: int = 1000, static: bool = True
+    *, dt: float = 1e-3, steps: int = 1000, static: bool = True, precision: str = "float64"
 ) -> Callable[[Builder], Builder]:
     """Declare the decorated function as a scenario; its docstring is the title."""
 
@@ -97,7 +100,7 @@ def scenario(
         name = build.__name__
         assert name not in SCENARIOS, f"two scenarios are called {name!r}"
         title = (build.__doc__ or "").strip().rstrip(".")
-        SCENARIOS[name] = Scenario(name, title, build, dt, steps, static)
+        SCENARIOS[name] = Scenario(name, title, build, dt, steps, static, precision)
         return build
 
     return declare

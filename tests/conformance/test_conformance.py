@@ -40,21 +40,27 @@ DEEP = [
 ]
 
 
-def missing(target: Target, scenario: Scenario, precision: str = "float64") -> dict[str, str]:
+def missing(target: Target, scenario: Scenario, precision: str | None = None) -> dict[str, str]:
     """What the scenario needs and the target declares that it lacks, with reasons."""
-    program = lower(scenario.network(exact=True), scenario.dt, precision)
+    program = lower(scenario.network(True), scenario.dt, precision or scenario.precision)
     lacks = find_backend(target.backend).lacks(**target.options)
     return {f: lacks[f] for f in capabilities.required(program) if f in lacks}
 
 
-def skip_where_declared(target: Target, scenario: Scenario, precision: str = "float64") -> None:
+def skip_where_declared(
+    target: Target, scenario: Scenario, precision: str | None = None
+) -> None:
     """A declared gap is checked (the reason must be raised at compile time), then skipped."""
     gaps = missing(target, scenario, precision)
     if not gaps:
         return
     with pytest.raises(nr.CompileError) as raised:
         nr.compile(
-            scenario.network(True), target.backend, scenario.dt, precision, **target.options
+            scenario.network(True),
+            target.backend,
+            scenario.dt,
+            precision or scenario.precision,
+            **target.options,
         )
     assert any(reason in str(raised.value) for reason in gaps.values())
     pytest.skip(f"declared: {'; '.join(gaps.values())}")
