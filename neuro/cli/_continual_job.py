@@ -19,6 +19,7 @@ from neuro.datasets import Dataset
 from neuro.learning.continual import ContinualProtocol, Observer
 from neuro.learning.continual_results import SeedResult
 from neuro.learning.presets import Preset, preset, read_preset
+from neuro.learning.sleep import BACKEND_GATES
 from neuro.progress import Bar
 from neuro.report import versions
 from neuro.results import RunFolder, key_of
@@ -152,6 +153,9 @@ def conditions(request: Request) -> dict[str, Condition]:
         rehearsal = request.rehearsal if name.endswith("rehearsal") else 0.0
         rehearsal = request.old_data.get(name, rehearsal)
         settings = _base_preset(request, joint).with_values(dict(request.settings))
+        sleeps = name.startswith("sleep")
+        if sleeps and request.sleep in BACKEND_GATES and "gate" not in dict(request.settings):
+            settings = replace(settings, gate=BACKEND_GATES[request.sleep])
         if name == "plain":  # the same network, trained alike, without its regulariser
             settings = replace(settings, regulariser="none")
         made[name] = Condition(
@@ -164,7 +168,7 @@ def conditions(request: Request) -> dict[str, Condition]:
                 evaluate_on=request.evaluate_on,
                 scenario=request.scenario,
             ),
-            request.sleep if name.startswith("sleep") else None,
+            request.sleep if sleeps else None,
         )
     return made
 

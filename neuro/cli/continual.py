@@ -38,8 +38,8 @@ def continual(
         str,
         typer.Option(
             help="What simulates the sleeping network: reference, brian2, or any name of "
-            "'neuro backends'. With none it never sleeps: it learns the tasks in sequence and "
-            "forgets."
+            "'neuro backends' (lava: the rule runs on Loihi's learning engine, with its hard "
+            "gate). With none it never sleeps: it learns the tasks in sequence and forgets."
         ),
     ] = "reference",
     learner: Annotated[

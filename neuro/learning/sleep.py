@@ -37,6 +37,14 @@ DT = 1e-3
 
 FEEDBACK_PLASTICITY = ("tied", "both", "separate")
 
+#: Options with which a backend sleeps, where they are not its defaults.
+BACKEND_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "lava": {"mode": "expanded", "learning": "loihi"}
+}
+
+#: The gate of the rule on a backend whose learning knows only one.
+BACKEND_GATES: Mapping[str, str] = {"lava": "hard"}
+
 
 @dataclass(frozen=True)
 class SleepConfig:
@@ -318,7 +326,9 @@ def sleep(
         Mean over everything seen so far.
     config : SleepConfig
     backend : str
-        Where the spiking network runs; the result is the same on each.
+        Where the spiking network runs; the result is the same on each, but for ``lava``. There
+        the rule runs on Loihi's learning engine, which needs ``gate="hard"`` and sums a step's
+        input from the weights of the step before (:mod:`neuro.loihi.learning`).
     image_shape : (rows, columns), optional
         Of the input; by default a square if the number of pixels is one, else a single row.
     activity : sequence of L floats, optional
@@ -328,7 +338,7 @@ def sleep(
     progress : Progress, optional
         Advanced in time steps.
     backend_options : mapping, optional
-        For the backend, e.g. ``{"target": "cpp"}``.
+        For the backend, e.g. ``{"target": "cpp"}``; they go before :data:`BACKEND_OPTIONS`.
 
     Returns
     -------
@@ -338,7 +348,8 @@ def sleep(
         weights, mean_image, config, image_shape=image_shape, activity=activity, seed=seed
     )
     layers = len(weights) + 1
-    with compile(net, backend, DT, **(backend_options or {})) as sim:
+    options = {**BACKEND_OPTIONS.get(backend, {}), **(backend_options or {})}
+    with compile(net, backend, DT, **options) as sim:
         recording = sim.run_steps(
             config.steps + len(weights), progress=False if progress is None else progress
         )
