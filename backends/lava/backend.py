@@ -27,8 +27,9 @@ class LavaBackend:
 
     Options of :meth:`compile`: ``mode="fused"`` runs the whole program in one Lava process;
     ``"expanded"`` makes a Lava process of every population and projection, joined by ports.
-    ``learning="loihi"`` (expanded) lets plastic projections be Lava's ``LearningDense``, driven
-    by the translated rule (:func:`neuro.loihi.translate`); ``"exact"`` computes rules as written.
+    ``learning="loihi"`` computes rules as Lava's learning engine does, translated
+    (:func:`neuro.loihi.translate`): expanded, in Lava's process ``LearningDense``; fused, the
+    same numbers to the bit. ``"exact"`` computes them as written.
     ``timeout`` is how many seconds a run may pass without any process making progress, before
     it is ended with an error.
     """
@@ -87,11 +88,6 @@ class LavaBackend:
             )
         made = {"mode": mode, "timeout": float(timeout), "learning": learning}
         if learning == "loihi":
-            if mode != "expanded":
-                raise CompileError(
-                    "backend 'lava': learning='loihi' needs mode='expanded', in which a"
-                    " projection is a Lava process of its own"
-                )
             from neuro.backends.lava.learning_engine import LavaLearningEngine
 
             return LavaLearningEngine(program, made)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neuro.backends.lava.sharing import Block, Entry, Mailbox
 from neuro.connectivity import IntArray
-from neuro.program import EventSource, Program
+from neuro.program import EventSource, Plasticity, Program
 
 #: Steps and units of spikes.
 Events = tuple[IntArray, IntArray]
@@ -77,7 +77,7 @@ class Shared:
 
     @property
     def frozen(self) -> NDArray[np.bool_]:
-        """Of each process of the network: whether its learning engine stands still."""
+        """Of each learning rule of the program, in order: whether its engine stands still."""
         return self.block.arrays[_FROZEN]
 
     @property
@@ -96,7 +96,8 @@ def share(program: Program, processes: int) -> Shared:
     arrays = {name: a.initial for name, a in program.arrays.items()}
     entries: list[Entry] = [(name, a.dtype.str, a.shape) for name, a in arrays.items()]
     entries += [(_ORDERS, "=i8", (3,)), (_DONE, "=i8", (processes,))]
-    entries += [(_FROZEN, "|b1", (processes,))]
+    rules = sum(isinstance(s, Plasticity) for s in program.steps)
+    entries += [(_FROZEN, "|b1", (rules,))]
     block = Block(entries)
     for name, values in arrays.items():
         block.arrays[name][...] = values
@@ -107,8 +108,9 @@ def described(shared: Shared) -> dict[str, Any]:
     """What the child needs to :func:`attach`: no array travels, and no source of the user."""
     program = shared.program
     bare = {n: replace(a, initial=np.zeros(0)) for n, a in program.arrays.items()}
+    sources = {name: Delivered() for name in program.sources}
     return {
-        "program": replace(program, arrays=bare, sources={name: Delivered() for name in program.sources}),
+        "program": replace(program, arrays=bare, sources=sources),
         "entries": shared.block.entries,
         "descriptors": shared.descriptors,
     }

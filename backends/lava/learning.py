@@ -11,16 +11,17 @@ Traces live in the engine's own units and time; they are neither read nor part o
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.backends.lava.contents import START, STOP, Shared
-from neuro.backends.lava.slices import Slice, spikes_of
-from neuro.backends.lava.work import Receive, Rows, Send, Work
-from neuro.connectivity import Dense
+from neuro.backends.lava.contents import START, STOP, Shared, pack_events, recent_of
+from neuro.backends.lava.slices import Slice, cut, longest_delays, reporters, spikes_of
+from neuro.backends.lava.work import Receive, Rows, Send, Work, engine
+from neuro.connectivity import Dense, IntArray
 from neuro.errors import CompileError
 from neuro.loihi.learning import translate_step
 from neuro.loihi.learning_engine import LearningEngine
@@ -36,6 +37,12 @@ def learns(part: Slice) -> bool:
     return any(isinstance(s, Plasticity) and not s.short_term for s in part.program.steps)
 
 
+def rules(program: Program) -> dict[str, Plasticity]:
+    """Learning rules by projection."""
+    found = [s for s in program.steps if isinstance(s, Plasticity) and not s.short_term]
+    return {s.projection: s for s in found}
+
+
 def check(program: Program) -> None:
     """Refuse what the learning engine, or Lava's process for it, does not have.
 
@@ -49,10 +56,9 @@ def check(program: Program) -> None:
             f"backend 'lava': learning='loihi' computes in double precision, not in"
             f" {program.precision}; compile with precision='float64'"
         )
-    for step in program.steps:
-        if isinstance(step, Plasticity) and not step.short_term:
-            translate_step(program, step.projection)
-            _check_process(program, step)
+    for projection, step in rules(program).items():
+        translate_step(program, projection)
+        _check_process(program, step)
 
 
 def _check_process(program: Program, step: Plasticity) -> None:
@@ -89,11 +95,11 @@ def as_learning(place: Place) -> Made:
     from neuro.backends.lava.processes.learning import learning_dense
     from neuro.backends.lava.processes.part import Part, in_port, model_of, out_port
 
-    (step,) = (s for s in place.part.program.steps if isinstance(s, Plasticity))
-    program, name = place.shared.program, step.projection
+    ((name, step),) = rules(place.part.program).items()
+    program = place.shared.program
     made = translate_step(program, name)
     work = partial(LearningWork, place.shared, place.part, place.number)
-    weights = program.arrays[f"{step.synapses}.w"].initial.T
+    weights = np.asarray(program.arrays[f"{step.synapses}.w"].initial.T, np.float64)
     process, model = learning_dense(name, weights, made, work)
     models = {process: model}
     spikes: dict[str, list[Any]] = {spikes_of(step.source): [], spikes_of(step.target): []}
@@ -144,8 +150,8 @@ class LearningWork(Work):
 
     def __init__(self, shared: Shared, part: Slice, place: int) -> None:
         super().__init__(shared, place)
-        (step,) = (s for s in part.program.steps if isinstance(s, Plasticity))
-        self._place = place
+        ((projection, step),) = rules(part.program).items()
+        self._number = list(rules(shared.program)).index(projection)
         self.weights: NDArray[np.float64] = shared.arrays[f"{step.synapses}.w"].T
         self._rows = Rows(shared, part, shared.arrays)
         self._step = self._stop = 0
@@ -158,7 +164,7 @@ class LearningWork(Work):
         if self._step == self._stop:
             self.begin_run()
             self._step, self._stop = (int(self.shared.orders[i]) for i in (START, STOP))
-            engine.learning = not self.shared.frozen[self._place]
+            engine.learning = not self.shared.frozen[self._number]
 
     def end_step(self) -> None:
         """After a step."""
@@ -222,3 +228,115 @@ class TeacherWork:
         if title not in got:
             got[title] = receive(title)
         return got[title]
+
+
+class Learner:
+    """A plastic projection without a process: what its ``LearningDense`` would compute.
+
+    Parameters
+    ----------
+    shared : Shared
+    part : Slice
+    """
+
+    def __init__(self, shared: Shared, part: Slice) -> None:
+        ((projection, step),) = rules(part.program).items()
+        made = translate_step(shared.program, projection)
+        self._frozen = shared.frozen
+        self._number = list(rules(shared.program)).index(projection)
+        self._arrays = shared.arrays
+        self._weights = shared.arrays[f"{step.synapses}.w"]
+        self._engine = LearningEngine.of(made, self._weights.T)
+        (arrive,) = (s for s in part.program.steps if isinstance(s, Arrive))
+        self._into = shared.arrays[arrive.into]
+        self._arrives = np.zeros_like(self._into)
+        self._source, self._target = spikes_of(step.source), spikes_of(step.target)
+        self._relay = RelayWork(self._source, made.delay) if made.delay else None
+        size = shared.program.sizes[step.target]
+        teacher = TeacherWork(made, self._target, size) if made.three_factor else None
+        self._teacher = teacher
+
+    def begin_step(self) -> None:
+        """Let arrive what the step before sent."""
+        self._into[...] = self._arrives
+
+    def end_step(self, step: int, spikes: Mapping[str, NDArray[np.bool_]]) -> None:
+        """Take up the spikes of a step (by title), and learn."""
+        self._engine.learning = not self._frozen[self._number]
+        pre, sent = spikes[self._source], None
+        if self._relay is not None:
+            passed: dict[str, Any] = {}
+            self._relay.step(spikes.__getitem__, passed.__setitem__)
+            pre = passed["passed"]
+        if self._teacher is not None:
+            sent = {}
+            values = {**self._arrays, **spikes}
+            self._teacher.step(values.__getitem__, sent.__setitem__)
+        self._arrives = self._weights[pre].sum(axis=0)
+        self._engine.step(step + 1, pre, spikes[self._target], sent)
+
+
+def _arrays_of(part: Slice, shared: Shared) -> dict[str, NDArray[Any]]:
+    return {name: shared.arrays[name] for name in part.program.arrays}
+
+
+class FusedWork(Work):
+    """A whole program in one process, its rules on the learning engine.
+
+    The slices of the expanded mode one after the other, in the order of their messages.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared, 0)
+        slices = cut(shared.program)
+        self._learners = [Learner(shared, s) for s in slices if learns(s)]
+        others = [s for s in slices if not learns(s)]
+        sources = shared.program.sources
+        active = [s for s in others if s.name not in sources]
+        runs = [(s, engine(s.program, _arrays_of(s, shared))) for s in active]
+        self._projections = [(s, run) for s, run in runs if s.is_projection]
+        self._populations = [(s, run) for s, run in runs if not s.is_projection]
+        self._reported = reporters(others, longest_delays(others))
+        whole = Slice("whole", tuple(o for s in slices for o in s.owners), shared.program)
+        self._rows = Rows(shared, whole, shared.arrays)
+
+    def refresh(self, step: int) -> None:
+        """Let projections that do not learn take up the spikes on their way."""
+        for part, run in self._projections:
+            self._restore(run, step, part.program.max_delays)
+
+    def run(self, steps: int) -> None:
+        """Run some time steps in one go; a sign of life in each."""
+        self.begin_run()
+        first = int(self.shared.orders[START])
+        sources = self.shared.program.sources
+        emitted = {source: self._receive_spikes(source) for source in sources}
+        for step in range(first, first + steps):
+            given = {s: e.events(step, step + 1)[1] for s, e in emitted.items()}
+            self._step(step, given)
+            self._done += 1
+        self._rows.send()
+        for part, run in self._projections:
+            recent = run.recent(first + steps)
+            for population in self._reported[part.name]:
+                self.shared.outbox.put(recent_of(population), pack_events(recent[population]))
+
+    def _step(self, step: int, spikes: dict[str, IntArray]) -> None:
+        for _, run in self._projections:
+            run.begin_step(step)
+        for learner in self._learners:
+            learner.begin_step()
+        for part, run in self._populations:
+            run.begin_step(step)
+            run.end_step({})
+            spikes[part.name] = run.spikes[part.name]
+        for part, run in self._projections:
+            run.end_step({p: spikes[p] for p in part.spikes})
+        masks = {}
+        for population, units in spikes.items():
+            mask = np.zeros(self.shared.program.sizes[population], np.bool_)
+            mask[units] = True
+            masks[spikes_of(population)] = mask
+        for learner in self._learners:
+            learner.end_step(step, masks)
+        self._rows.add(step, spikes)

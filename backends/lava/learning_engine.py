@@ -7,11 +7,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from neuro.backends.lava.engine import LavaEngine
-from neuro.backends.lava.learning import check, learns
-from neuro.backends.lava.slices import cut
+from neuro.backends.lava.learning import check, rules
 from neuro.engine import State
 from neuro.errors import BackendError
-from neuro.program import Plasticity, Program
+from neuro.program import Program
 
 _NO_CHECKPOINT = (
     "learning='loihi' has no checkpoint: traces and spikes on their way are inside Lava's"
@@ -36,11 +35,11 @@ class LavaLearningEngine(LavaEngine):
 
     def __init__(self, program: Program, options: dict[str, Any]) -> None:
         check(program)
-        rules = [s for s in program.steps if isinstance(s, Plasticity) and not s.short_term]
-        weights = {f"{s.synapses}.w" for s in rules}
+        steps = rules(program)
+        weights = {f"{s.synapses}.w" for s in steps.values()}
         #: Arrays that live on the learning engine, in its units and time.
-        self._hidden = {name for s in rules for name in s.writes} - weights
-        self._numbers = {s.owners[0]: i for i, s in enumerate(cut(program)) if learns(s)}
+        self._hidden = {name for s in steps.values() for name in s.writes} - weights
+        self._numbers = {projection: number for number, projection in enumerate(steps)}
         super().__init__(program, options)
 
     def freeze(self, projection: str, frozen: bool = True) -> None:

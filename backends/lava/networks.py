@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuro.backends.lava.contents import Shared
-from neuro.backends.lava.learning import as_learning, learns
+from neuro.backends.lava.learning import FusedWork, as_learning, learns
 from neuro.backends.lava.slices import Slice, cut, longest_delays, messages, reporters
 from neuro.backends.lava.work import SliceWork, WholeWork
 
@@ -65,7 +65,8 @@ def fused(shared: Shared, options: Mapping[str, Any]) -> Models:
     """The whole program in one process."""
     from neuro.backends.lava.processes.whole import PyWholeModel, Whole
 
-    return {Whole(name="whole", make=partial(WholeWork, shared)): PyWholeModel}
+    work = FusedWork if options["learning"] == "loihi" else WholeWork
+    return {Whole(name="whole", make=partial(work, shared)): PyWholeModel}
 
 
 def expanded(shared: Shared, options: Mapping[str, Any]) -> Models:

@@ -53,10 +53,11 @@ class _Engine(Protocol):
     def restore(self, state: State) -> None: ...
 
 
-def _engine(program: Program, arrays: Mapping[str, NDArray[Any]]) -> _Engine:
+def engine(program: Program, arrays: Mapping[str, NDArray[Any]]) -> _Engine:
+    """The engine of the reference backend, on these arrays."""
     reference: Any = find_backend("reference")
-    engine: _Engine = reference.engine(program, arrays)
-    return engine
+    made: _Engine = reference.engine(program, arrays)
+    return made
 
 
 class Work(ABC):
@@ -106,7 +107,7 @@ class WholeWork(Work):
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared, 0)
-        self._run = _engine(shared.program, shared.arrays)
+        self._run = engine(shared.program, shared.arrays)
         self._stretch = 16
 
     def refresh(self, step: int) -> None:
@@ -167,7 +168,7 @@ class SliceWork(Work):
         #: Others change these while this process still needs the old values.
         self._copies = {n: arrays[n].copy() for n in part.copied}
         self._arrays = arrays | self._copies
-        self._run = _engine(part.program, self._arrays)
+        self._run = engine(part.program, self._arrays)
         sent = [n for n in messages if n in arrays]
         self._buffers, self._states = (sent, []) if part.is_projection else ([], sent)
         self._spikes = [p for p in part.program.sizes if spikes_of(p) in messages]

@@ -39,7 +39,7 @@ FEEDBACK_PLASTICITY = ("tied", "both", "separate")
 
 #: Options with which a backend sleeps, where they are not its defaults.
 BACKEND_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "lava": {"mode": "expanded", "learning": "loihi"}
+    "lava": {"mode": "fused", "learning": "loihi"}
 }
 
 #: The gate of the rule on a backend whose learning knows only one.

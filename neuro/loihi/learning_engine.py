@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.loihi.products import Factor, Product
+from neuro.loihi.products import Factor, Product, Translation
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -75,6 +75,20 @@ class LearningEngine:
         if not self._dt:
             self._tag = np.zeros((1, 1))
         self.learning = True
+
+    @classmethod
+    def of(cls, made: Translation, weights: FloatArray) -> LearningEngine:
+        """The engine of a translated rule; ``weights`` are ``[post, pre]``."""
+        ports = [port.name for port in made.ports]
+        return cls(
+            weights,
+            made.dw,
+            made.dt,
+            decays={t.name: t.decay for t in made.traces} | dict.fromkeys(ports, 1.0),
+            impulses={t.name: t.impulse for t in made.traces} | dict.fromkeys(ports, 0.0),
+            initial={t.name: t.initial for t in made.traces},
+            sign_mode=made.sign_mode,
+        )
 
     @property
     def tag(self) -> FloatArray:

@@ -88,17 +88,7 @@ def engine_run(
     """The translated rule on the learning engine, with the spikes of the reference."""
     program = nr.lower(net, DT)
     weights = np.array(program.arrays["plastic.w"].initial, np.float64).T.copy()
-    traces = {t.name: t for t in made.traces}
-    ports = {p.name: p for p in made.ports}
-    engine = LearningEngine(
-        weights,
-        made.dw,
-        made.dt,
-        decays={n: t.decay for n, t in traces.items()} | dict.fromkeys(ports, 1.0),
-        impulses={n: t.impulse for n, t in traces.items()} | dict.fromkeys(ports, 0.0),
-        initial={n: t.initial for n, t in traces.items()},
-        sign_mode=made.sign_mode,
-    )
+    engine = LearningEngine.of(made, weights)
     pre, post = raster(recording, "pre", N_PRE), raster(recording, "post", N_POST)
     sent_traces = {t.name: np.zeros(N_POST) for t in made.post_traces}
     for step in range(STEPS):

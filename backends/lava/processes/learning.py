@@ -30,7 +30,7 @@ _POST = ("y1", "y2", "y3")
 @implements(proc=LearningDense, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class PyEventLearningDense(PyLearningDenseModelFloat):  # type: ignore[misc]
+class PyEventLearningDense(PyLearningDenseModelFloat):
     """The numbers of Lava's floating-point model, from the same rule, for epochs of one step.
 
     Lava's model evaluates every product for every synapse in every step, as text. With
@@ -72,7 +72,7 @@ class PyEventLearningDense(PyLearningDenseModelFloat):  # type: ignore[misc]
         engine = self._engine
         if self._work is not None:
             self._work.begin_step(engine)
-        self.a_out.send(self.a_buff)
+        self.a_out.send(self.a_buff)  # type: ignore[has-type]
         pre = self.s_in.recv().astype(bool)
         self.a_buff = engine.weights.T[pre].sum(axis=0)
         post = self.s_in_bap.recv().astype(bool)

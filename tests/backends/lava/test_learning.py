@@ -89,6 +89,7 @@ def run(net: nr.Network, backend: str, **options: object) -> tuple[NDArray[np.fl
 
 
 LOIHI = {"mode": "expanded", "learning": "loihi"}
+FUSED = {"mode": "fused", "learning": "loihi"}
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,44 @@ def test_exact_rules_give_the_weights_of_the_reference(
     assert spikes == same
     assert np.abs(expected - start).max() > 1e-3
     np.testing.assert_allclose(reached, expected, rtol=1e-12, atol=1e-13)
+    in_one, alike = run(net, "lava", **FUSED)
+    assert alike == spikes
+    np.testing.assert_array_equal(in_one, reached)
+
+
+def test_fused_and_expanded_agree_to_the_bit_in_a_closed_loop() -> None:
+    """A recurrent network whose rule matters for its spikes, with a third factor and delays."""
+    draw = np.random.default_rng(2)
+    net = nr.Network("loop", seed=4)
+    net.population("in", nr.Poisson(80.0), size=12)
+    net.population("out", nr.LIF(tau_m=10e-3), size=10)
+    net.population("fast", nr.LIF(tau_m=3e-3), size=5)
+    net.population("reward", nr.LeakyIntegrator(tau_m=20e-3), size=1)
+    net.connect("in", "out", weights=draw.normal(0.5, 0.2, (12, 10)), name="a",
+                plasticity=nr.PairSTDP(a_plus=0.05, a_minus=0.01, w_min=0.0))
+    net.connect("out", "out", weights=draw.normal(0.2, 0.2, (10, 10)), delay=3 * DT, name="b",
+                plasticity=nr.RewardSTDP(learning_rate=200.0), factors={"reward": ("reward", "v")})
+    net.connect("out", "fast", weights=draw.normal(0.4, 0.2, (10, 5)), delay=2 * DT, name="c")
+    net.connect("fast", "out", weights=nr.fixed_probability(0.5, -0.2), name="d")
+    net.connect("fast", "reward", weights=np.full((5, 1), 0.1), name="e")
+    for population in ("in", "out", "fast"):
+        net.record(population, "spikes")
+    net.record("b", "w", every=10)
+    found = []
+    for options in (LOIHI, FUSED):
+        with nr.compile(net, "lava", DT, **options) as sim:
+            first = sim.run_steps(150, progress=False)
+            sim.set_weights("c", 1.5 * np.asarray(sim.weights("c")))  # spikes are on their way
+            second = sim.run_steps(150, progress=False)
+            spikes = [r.spikes(p) for r in (first, second) for p in ("in", "out", "fast")]
+            found.append((spikes, [sim.weights("a"), sim.weights("b"), second.trace("b", "w")]))
+    (spikes, weights), (other_spikes, other_weights) = found
+    assert min(len(units) for _, units in spikes) > 30
+    for one, other in zip(spikes, other_spikes, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(weights, other_weights, strict=True):
+        assert np.ptp(one) > 0.1
+        np.testing.assert_array_equal(one, other)
 
 
 def test_an_arrival_carries_the_weight_before_the_last_post_spike() -> None:
@@ -135,9 +174,10 @@ def test_an_arrival_carries_the_weight_before_the_last_post_spike() -> None:
     assert list(potentials["lava"][[4, 5, 9, 10]]) == [0.0, 1.0, 0.0, 1.25]
 
 
-def test_weights_can_be_read_set_and_frozen_between_runs() -> None:
+@pytest.mark.parametrize("options", [LOIHI, FUSED], ids=["expanded", "fused"])
+def test_weights_can_be_read_set_and_frozen_between_runs(options: dict[str, str]) -> None:
     net = network(nr.PairSTDP(a_plus=0.05))
-    with nr.compile(net, "lava", DT, **LOIHI) as sim:
+    with nr.compile(net, "lava", DT, **options) as sim:
         sim.run_steps(30, progress=False)
         first = np.array(sim.weights("plastic"))
         sim.engine.freeze("plastic")  # type: ignore[attr-defined]
@@ -177,7 +217,6 @@ def test_what_does_not_fit_is_refused_before_anything_starts() -> None:
 
     refused(network(nr.SleepReplay(0.1, 0.2)), "no exponential")
     refused(network(nr.PairSTDP()), "precision='float64'", precision="float32")
-    refused(network(nr.PairSTDP()), "learning='loihi' needs mode='expanded'", mode="fused")
     refused(network(nr.PairSTDP()), "learning 'chip' .* 'exact', 'loihi'", learning="chip")
     traced = network(nr.PairSTDP())
     traced.record("plastic", "x")
