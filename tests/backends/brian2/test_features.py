@@ -220,7 +220,7 @@ def test_a_rule_without_synapses(cache, target):
 
 def test_the_networks_need_every_feature():
     needed = required(events()) | required(learning())
-    assert set(FEATURES) - set(needed) <= {"float32", "batch", "ordered sums"}
+    assert set(FEATURES) - set(needed) <= {"float32", "loihi", "batch", "ordered sums"}
     assert not set(BACKEND.lacks()) & set(needed)
 
 
