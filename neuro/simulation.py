@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
@@ -18,7 +15,7 @@ from numpy.typing import NDArray
 from neuro.capabilities import check
 from neuro.connectivity import Convolution
 from neuro.description import Parameter, whole_steps
-from neuro.engine import Backend, Engine, Recorded, State
+from neuro.engine import Engine, Recorded, State
 from neuro.errors import BackendError, CompileError, DescriptionError
 from neuro.loihi.chip import check_weights
 from neuro.lowering import lower
@@ -28,62 +25,15 @@ from neuro.notebook import table
 from neuro.program import Arrive, Program
 from neuro.progress import Bar, Progress, Silent
 from neuro.recording import Recording, in_memory
+from neuro.registry import backends as backends
+from neuro.registry import find_backend as find_backend
+from neuro.registry import installed_backends as installed_backends
 from neuro.streaming import Pace, RunFolder, open_recording
 from neuro.tracks import joined, thinned
 from neuro.weights import SynapseTable, matrix, values_from
 
 if TYPE_CHECKING:
     from neuro.plotting.weights import SimulationPlots
-
-GROUP = "neuro.backends"
-
-
-@cache
-def _registered() -> Mapping[str, Any]:
-    return {point.name: point for point in entry_points(group=GROUP)}
-
-
-def backends() -> dict[str, bool | str]:
-    """Every installed backend: ``True``, or the reason why it cannot be used and the mend."""
-    found: dict[str, bool | str] = {}
-    for name, point in sorted(_registered().items()):
-        try:
-            found[name] = point.load().available()
-        except (ImportError, AttributeError) as error:
-            found[name] = f"cannot be loaded: {error}"
-    return found
-
-
-def installed_backends() -> list[Backend]:
-    """Every installed backend that can be imported, usable or not; the reference first."""
-    made: list[Backend] = []
-    for _, point in sorted(_registered().items(), key=lambda item: (item[0] != "reference", item)):
-        with suppress(ImportError):
-            made.append(point.load())
-    return made
-
-
-def find_backend(name: str) -> Backend:
-    """The backend of a name, ready to compile.
-
-    Raises
-    ------
-    BackendError
-        Unknown name, or not available here; the message says why.
-    """
-    point = _registered().get(name)
-    if point is None:
-        known = ", ".join(sorted(_registered())) or "none (is neuro installed?)"
-        raise BackendError(f"no backend {name!r}; installed: {known}")
-    try:
-        backend: Backend = point.load()
-    except ImportError as error:
-        raise BackendError(f"backend {name!r} cannot be imported: {error}") from error
-    available = backend.available()
-    if available is not True:
-        raise BackendError(f"backend {name!r} is not available: {available}")
-    return backend
-
 
 def compile(
     network: Network,

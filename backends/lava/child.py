@@ -56,7 +56,11 @@ class Child:
         self.pid = self._process.pid
         self._ended = False
         self._building = True
-        self._tell({"contents": contents, "options": options})
+        try:
+            self._tell({"contents": contents, "options": options})
+        except BaseException:
+            self.end()
+            raise
 
     def run(self, steps: int, timeout: float, watch: Callable[[], bool]) -> list[int]:
         """Run some steps; returns the numbers of Lava's processes.
@@ -110,9 +114,9 @@ class Child:
         try:
             answer = receive_answer(self._answers)
         except EOFError:
-            code = self._exit_code()
+            words = self._last_words()
             raise BackendError(
-                f"the process that ran Lava ended, {code}{self._last_words()}"
+                f"the process that ran Lava ended, {self._exit_code()}{words}"
             ) from None
         if "error" in answer:
             raise BackendError(f"Lava failed: {answer['error']}\n\n{answer['trace'].rstrip()}")

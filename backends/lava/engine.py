@@ -36,7 +36,7 @@ from neuro.progress import Progress
 
 #: Bytes of rows, and units times steps of sources, that one piece may hold.
 TRACE_BYTES = 1 << 26
-SOURCE_SLOTS = 50_000_000
+SOURCE_SLOTS = 1_000_000
 
 
 class LavaEngine(Engine):
@@ -59,6 +59,7 @@ class LavaEngine(Engine):
         self.processes: list[int] = []
         count = len(cut(program)) if options["mode"] == "expanded" else 1
         self._shared: Shared = share(program, count)
+        self._release = weakref.finalize(self, self._shared.close)
         self._arrays = self._shared.arrays
         self._step = 0
         self._recent: dict[str, Events] = dict.fromkeys(program.max_delays, join_events([]))
@@ -220,5 +221,5 @@ class LavaEngine(Engine):
         if not self._closed:
             self._closed = True
             self._end()
-            self._shared.close()
+            self._release()
 

@@ -32,11 +32,6 @@ if TYPE_CHECKING:
     from neuro.backends.lava.networks import Made, Place
 
 
-def learns(part: Slice) -> bool:
-    """Whether a slice has a learning rule."""
-    return any(isinstance(s, Plasticity) and not s.short_term for s in part.program.steps)
-
-
 def rules(program: Program) -> dict[str, Plasticity]:
     """Learning rules by projection."""
     found = [s for s in program.steps if isinstance(s, Plasticity) and not s.short_term]
@@ -289,8 +284,8 @@ class FusedWork(Work):
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared, 0)
         slices = cut(shared.program)
-        self._learners = [Learner(shared, s) for s in slices if learns(s)]
-        others = [s for s in slices if not learns(s)]
+        self._learners = [Learner(shared, s) for s in slices if s.learns]
+        others = [s for s in slices if not s.learns]
         sources = shared.program.sources
         active = [s for s in others if s.name not in sources]
         runs = [(s, engine(s.program, _arrays_of(s, shared))) for s in active]

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from neuro.backends.lava.contents import Shared
-from neuro.backends.lava.learning import FusedWork, as_learning, learns
 from neuro.backends.lava.slices import Slice, cut, longest_delays, messages, reporters
-from neuro.backends.lava.work import SliceWork, WholeWork
+from neuro.backends.lava.work import SliceWork, WholeWork, Work
 
 #: Model by process. A model given for a process spares Lava its search through folders.
 Models = dict[Any, Any]
@@ -65,15 +64,18 @@ def fused(shared: Shared, options: Mapping[str, Any]) -> Models:
     """The whole program in one process."""
     from neuro.backends.lava.processes.whole import PyWholeModel, Whole
 
-    work = FusedWork if options["learning"] == "loihi" else WholeWork
+    work: type[Work] = WholeWork
+    if options["learning"] == "loihi":
+        from neuro.backends.lava.learning import FusedWork
+
+        work = FusedWork
     return {Whole(name="whole", make=partial(work, shared)): PyWholeModel}
 
 
 def expanded(shared: Shared, options: Mapping[str, Any]) -> Models:
     """Processes for every slice, joined by their ports."""
     slices = cut(shared.program)
-    on_engine = [s for s in slices if options["learning"] == "loihi" and learns(s)]
-    others = [s for s in slices if s not in on_engine]
+    others = [s for s in slices if not (options["learning"] == "loihi" and s.learns)]
     sent, told = messages(slices), reporters(others, longest_delays(others))
     made: dict[str, Made] = {}
     for number, part in enumerate(slices):
@@ -88,7 +90,9 @@ def expanded(shared: Shared, options: Mapping[str, Any]) -> Models:
 
 def builder(place: Place) -> Callable[[Place], Made]:
     """How a slice becomes processes: the one place where that is chosen."""
-    if place.options["learning"] == "loihi" and learns(place.part):
+    if place.options["learning"] == "loihi" and place.part.learns:
+        from neuro.backends.lava.learning import as_learning
+
         return as_learning
     return as_part
 

@@ -55,6 +55,12 @@ class Slice:
         return bool(self.spikes)
 
     @property
+    def learns(self) -> bool:
+        """Whether it has a learning rule."""
+        rules = (s for s in self.program.steps if isinstance(s, Plasticity))
+        return any(not rule.short_term for rule in rules)
+
+    @property
     def copied(self) -> tuple[str, ...]:
         """Arrays of which it has copies, because another slice writes them."""
         return (*self.buffers, *self.states)

@@ -32,7 +32,7 @@ from neuro.connectivity import IntArray
 from neuro.engine import Recorded, State
 from neuro.program import Program
 from neuro.progress import Silent
-from neuro.simulation import find_backend
+from neuro.registry import find_backend
 
 #: Seconds between two signs of life of a process that runs many steps in one go.
 BEAT = 0.1

@@ -51,11 +51,16 @@ class PyPartModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
+        self._name = proc_params["name"]
         self._work = proc_params["make"]()
 
     def run_spk(self) -> None:
         """One time step."""
-        self._work.step(self._receive, self._send)
+        try:
+            self._work.step(self._receive, self._send)
+        except Exception as error:
+            error.add_note(f"in the Lava process {self._name!r}")
+            raise
 
     def _receive(self, title: str) -> NDArray[Any]:
         values: NDArray[Any] = getattr(self, in_port(title)).recv()
