@@ -103,7 +103,7 @@ def cost(made: Deployment) -> list[str]:
     return [
         f"One inference ({e.steps} steps, {e.seconds:g} s): {quantity(e.energy, 'J')},"
         f" {quantity(e.power, 'W')} in real time; {made.activity}.",
-        f"A step takes at least {quantity(e.step_seconds, 's')},"
+        f"A step takes about {quantity(e.step_seconds, 's')},"
         f" {made.dt / e.step_seconds:.3g} times faster than real time; an inference"
         f" {quantity(e.latency, 's')}.",
     ]

@@ -83,8 +83,9 @@ NOTES = (
     "Each spike sends one message to each core that it reaches, along the shortest way between"
     " tiles; cores fill tiles of four in order, chips stand side by side. Ways from the host, and"
     " links between chips (which cost more than a hop), are not counted: a lower bound.",
-    "Time: one step takes the barrier and the work of the busiest core, at its mean activity; a"
-    " lower bound. Barriers across chips take longer and are not counted.",
+    "Time: one step takes the barrier and the work of the busiest core, at its mean activity."
+    " Steps of much activity take longer, and so do barriers across chips; the time of a synaptic"
+    " operation is a largest one.",
 )
 
 
@@ -216,7 +217,7 @@ class Estimate:
     joule : mapping of str to float
         By the same names.
     step_seconds : float
-        Time that the chip needs for one step, at least.
+        Time that the chip needs for one step.
     """
 
     seconds: float
@@ -237,7 +238,7 @@ class Estimate:
 
     @property
     def latency(self) -> float:
-        """Time in seconds that the chip needs for the run, at least."""
+        """Time in seconds that the chip needs for the run."""
         return self.steps * self.step_seconds
 
 
