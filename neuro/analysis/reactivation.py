@@ -269,12 +269,13 @@ def _specific(
     # Units that all classes drive alike stay as they are under any shuffle.
     deviations[:, np.ptp(patterns, axis=0) == 0] = 0
 
-    def best(*units: FloatArray) -> float:
-        shuffled = standardised(np.stack(units, axis=1))
-        shuffled = shuffled[~np.isnan(shuffled[:, 0])]
-        if len(shuffled) == 0:
-            return 0.0
-        return float((shuffled @ fluctuations.T).max(axis=0).mean())
+    def best(*units: FloatArray, axis: int = -1) -> FloatArray:
+        shuffled = np.stack(units, axis=-1)  # [shuffles, classes, units]
+        # A class that deviates in no unit correlates with nothing.
+        rows = np.nan_to_num(standardised(shuffled.reshape(-1, shuffled.shape[-1])))
+        matches = (rows @ fluctuations.T).reshape(*shuffled.shape[:-1], -1)
+        result: FloatArray = matches.max(axis=-2).mean(axis=-1)
+        return result
 
     return _test(
         permutation_test(
@@ -282,7 +283,8 @@ def _specific(
             best,
             permutation_type="pairings",
             alternative="greater",
-            vectorized=False,
+            vectorized=True,
+            axis=-1,
             n_resamples=shuffles,
             batch=50,
             random_state=stream,

@@ -103,7 +103,7 @@ def correlation_change(
     upper = np.triu_indices(len(change), 1)
     parts = {"different classes": change[upper], "same class": np.diagonal(change)}
     defined = change[~np.isnan(change)]
-    edges = np.histogram_bin_edges(defined if defined.size else [0.0], bins)
+    edges = np.histogram_bin_edges(defined if defined.size else [0.0], bins).tolist()
     for i, (name, values) in enumerate(parts.items()):
         ax.hist(values[~np.isnan(values)], edges, color=COLOURS[i], alpha=0.6, label=name)
     ax.axvline(0, color="#666666", linestyle=":", linewidth=1.2)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from neuro import plotting
+from neuro.analysis import SleepAnalyst
 from neuro.cli import _continual_job as jobs
 from neuro.cli import main
 from neuro.cli._continual_analysis import CAPTIONS
@@ -21,6 +24,16 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     # Sources may be edited while tests run.
     monkeypatch.setattr(jobs, "code_fingerprint", lambda: "code")
+    # Enough to see that it is there.
+    monkeypatch.setattr(jobs, "OLD_DATA_SHARES", (0.1, 0.5))
+    monkeypatch.setattr(jobs, "SleepAnalyst", partial(SleepAnalyst, shuffles=19))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made, but not drawn, which takes most of the time."""
+    monkeypatch.setattr(plotting, "png", lambda figure: b"png")
+    monkeypatch.setattr(plotting, "svg", lambda figure: "<svg/>")
 
 
 def run(out: str, *options: str) -> int:
@@ -48,7 +61,7 @@ def test_everything_is_analysed_and_nothing_is_changed(capsys: pytest.CaptureFix
         assert np.shape(seed["sleeps"][1]["layers"][0]["before"]["matrix"]) == (4, 4)
     assert list(found["last_sleep"]) == ["hidden", "output"]
     curve = found["old_data"]
-    assert curve["shares"] == [0.0, *jobs.OLD_DATA_SHARES]
+    assert curve["shares"] == [0.0, 0.1, 0.5]
     assert curve["asleep"] == [seed["final_accuracy"] for seed in metrics["seeds"]]
     baseline = metrics["baselines"]["sequential"]["seeds"]
     assert curve["awake"][0] == [seed["final_accuracy"] for seed in baseline]
@@ -61,6 +74,7 @@ def test_everything_is_analysed_and_nothing_is_changed(capsys: pytest.CaptureFix
     assert "<th>classes alike</th>" in report
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_finished_seeds_are_taken_up_with_their_analyses(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -83,6 +97,7 @@ def test_finished_seeds_are_taken_up_with_their_analyses(
     assert not Path("run/analysis.json").exists()  # it would not belong to this job
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_old_data_is_compared_with_sleep_alone() -> None:
     assert run("run", "--seeds", "0", "--rehearsal", "0.1", "--analyse") == 0
     found, metrics = load("run/analysis.json"), load("run/metrics.json")
