@@ -258,17 +258,17 @@ class Learner:
     def end_step(self, step: int, spikes: Mapping[str, NDArray[np.bool_]]) -> None:
         """Take up the spikes of a step (by title), and learn."""
         self._engine.learning = not self._frozen[self._number]
-        pre, sent = spikes[self._source], None
+        pre = spikes[self._source]
         if self._relay is not None:
             passed: dict[str, Any] = {}
             self._relay.step(spikes.__getitem__, passed.__setitem__)
             pre = passed["passed"]
+        sent: dict[str, Any] = {}
         if self._teacher is not None:
-            sent = {}
             values = {**self._arrays, **spikes}
             self._teacher.step(values.__getitem__, sent.__setitem__)
         self._arrives = self._weights[pre].sum(axis=0)
-        self._engine.step(step + 1, pre, spikes[self._target], sent)
+        self._engine.step(step + 1, pre, spikes[self._target], sent or None)
 
 
 def _arrays_of(part: Slice, shared: Shared) -> dict[str, NDArray[Any]]:
