@@ -110,9 +110,8 @@ class MRNNLearner:
         Torch device.
     heads : sequence of sequences of int, optional
         Not possible here: refused.
-    rule : {"equilibrium", "bptt"}
-        How it learns: by equilibrium propagation, or by back-propagation through the last
-        ``nudged_steps`` of the relaxation.
+    rule : {"equilibrium", "bptt", "bptt-open"}
+        How it learns, see :meth:`neuro.models.mrnn.MRNN.gradients`.
 
     Attributes
     ----------
@@ -291,7 +290,7 @@ class MakeLearner(Protocol):
 
 LEARNERS: Mapping[str, MakeLearner] = {
     "ep": MRNNLearner,
-    "bptt": partial(MRNNLearner, rule="bptt"),
+    "bptt": partial(MRNNLearner, rule="bptt-open"),
     "ff": FeedForwardLearner,
 }
 """Learners by the name that a preset gives them."""

@@ -32,7 +32,7 @@ from neuro.sources import Source
 
 FloatArray = NDArray[np.floating]
 
-RULES = ("equilibrium", "bptt")
+RULES = ("equilibrium", "bptt", "bptt-open")
 
 
 class MRNN:
@@ -262,9 +262,9 @@ class MRNN:
             Integer labels [batch], or targets [batch, outputs].
         sign : {1, -1}
             Sign of beta for the ``random-sign`` estimator; the others ignore it.
-        rule : {"equilibrium", "bptt"}
+        rule : {"equilibrium", "bptt", "bptt-open"}
             Equilibrium propagation, or truncated back-propagation through time
-            (:func:`neuro.learning.bptt.truncated_gradients`).
+            (:func:`neuro.learning.bptt.truncated_gradients`), with ``open_outputs`` or without.
 
         Returns
         -------
@@ -277,8 +277,8 @@ class MRNN:
         images = self._images(x, "MRNN.gradients", at_least=1)
         inputs = self._tensor(images)
         targets = self._tensor(self._targets(y, len(images), "MRNN.gradients"))
-        if rule == "bptt":
-            return truncated_gradients(inputs, targets, self.weights, self.biases, self.settings)
+        if rule != "equilibrium":
+            return self._through_time(inputs, targets, rule)
         return ep_gradients(
             inputs,
             targets,
@@ -323,7 +323,7 @@ class MRNN:
         momentum : float
             In [0, 1). The velocity starts at zero in every call: carried over, that of the last
             task would push the next one's outputs.
-        rule : {"equilibrium", "bptt"}
+        rule : {"equilibrium", "bptt", "bptt-open"}
             Where the gradients come from, see :meth:`gradients`.
         progress : callable, optional
             Called after each batch with the number of samples done so far, over all epochs.
@@ -385,6 +385,14 @@ class MRNN:
 
     def _relax(self, x: Tensor) -> list[Tensor]:
         return free_states(x, self.weights, self.biases, self.settings, self._work)
+
+    def _through_time(
+        self, x: Tensor, targets: Tensor, rule: str
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        return truncated_gradients(
+            x, targets, self.weights, self.biases, self.settings,
+            open_outputs=rule == "bptt-open",
+        )  # fmt: skip
 
     def _images(self, images: ArrayLike | Tensor, who: str, at_least: int = 0) -> FloatArray:
         if isinstance(images, Tensor):
@@ -454,8 +462,8 @@ class _Descent:
                 keep=1.0, scales=[-rate for rate in self.rates], sign=sign,
             )  # fmt: skip
             return
-        if self.rule == "bptt":
-            grad_w, grad_b = truncated_gradients(x, y, weights, biases, settings)
+        if self.rule != "equilibrium":
+            grad_w, grad_b = model._through_time(x, y, self.rule)
             pairs = [*zip(self.velocity_w, grad_w, strict=True)]
             pairs += zip(self.velocity_b, grad_b, strict=True)
             for velocity, gradient in pairs:

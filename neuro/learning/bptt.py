@@ -8,13 +8,14 @@ compared with (Ernoult et al. 2019, NeurIPS; Laborieux et al. 2021), and gradien
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from neuro.errors import DescriptionError
+from neuro.learning.activations import Activation
 from neuro.learning.equilibrium import EquilibriumSettings
 
 
@@ -31,6 +32,8 @@ def step(
     settings: EquilibriumSettings,
     targets: Tensor | None = None,
     beta: float = 0.0,
+    *,
+    open_outputs: bool = False,
 ) -> list[Tensor]:
     """Return the states after one synchronous step.
 
@@ -48,6 +51,8 @@ def step(
         [batch, outputs]; needed for ``beta`` other than 0.
     beta : float
         Strength of the nudge.
+    open_outputs : bool
+        Let gradients through outputs that sit on a bound, see :func:`truncated_gradients`.
 
     Returns
     -------
@@ -77,15 +82,33 @@ def step(
         output = i == last
         squash = not output or settings.output_is_squashed
         pull = nudge if output else 0.0
+        bounded = _open(rho) if open_outputs and output else rho
         if settings.dynamics == "prototypical":
-            new.append(rho(u + pull) if squash else u + pull)
+            new.append(bounded(u + pull) if squash else u + pull)
         elif settings.dynamics == "leaky":
-            new.append(s + settings.step_size * (-s + (rho(u) if squash else u) + pull))
+            new.append(s + settings.step_size * (-s + (bounded(u) if squash else u) + pull))
         else:
             force = u + pull if output else rho.slope(rates[i]) * u
             moved = s + settings.step_size * (-s + force)
-            new.append(moved.clamp(0.0, 1.0) if squash else moved)
+            clip = _open(UNIT_CLIP) if open_outputs and output else UNIT_CLIP
+            new.append(clip(moved) if squash else moved)
     return new
+
+
+UNIT_CLIP = Activation("hard_sigmoid", "clamp")
+"""The bounds of the states in ``energy``."""
+
+
+def _open(rho: Activation) -> Callable[[Tensor], Tensor]:
+    """The same values; where a clamp would stop the gradient, that of the line inside it."""
+    if rho.squash != "clamp":
+        return rho
+
+    def through(u: Tensor) -> Tensor:
+        line = u * rho.gain + rho.offset
+        return line + (rho(u) - line).detach()
+
+    return through
 
 
 def rest(driven: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
@@ -141,6 +164,7 @@ def truncated_gradients(
     settings: EquilibriumSettings,
     *,
     matched: bool = False,
+    open_outputs: bool = False,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return the gradient of the batch-mean loss, back-propagated through the last steps.
 
@@ -158,6 +182,11 @@ def truncated_gradients(
         ``nudged_steps`` must not exceed ``free_steps``.
     matched : bool
         Use :func:`matched_loss` instead of :func:`output_loss`.
+    open_outputs : bool
+        Count the derivative of a clamping activation as its slope for outputs on a bound too.
+        Otherwise an output that is 0 for every image of a class (as those of classes still to
+        come are, having been pushed down by all tasks before) can never learn it. The nudge of
+        ``leaky`` and ``energy`` moves such outputs, so this is the closer counterpart there.
 
     Returns
     -------
@@ -180,7 +209,7 @@ def truncated_gradients(
     with torch.enable_grad():
         driven = drive(x, w, b)
         for _ in range(settings.nudged_steps):
-            states = step(states, driven, w, b, settings)
+            states = step(states, driven, w, b, settings, open_outputs=open_outputs)
         loss = (matched_loss if matched else output_loss)(states[-1], targets, settings).mean()
         # One step through the graph does not reach the deeper layers: their gradient is zero.
         found = torch.autograd.grad(loss, [*w, *b], allow_unused=True, materialize_grads=True)
