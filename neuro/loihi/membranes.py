@@ -16,14 +16,16 @@ from neuro.description import Value
 from neuro.distributions import Distribution
 from neuro.equations.functions import exp
 from neuro.errors import CompileError
-from neuro.loihi.numbers import ALIGNMENT, DECAY_UNITY
+from neuro.loihi.numbers import ALIGNMENT, DECAY_UNITY, EXPONENT_MIN
 from neuro.lowering.populations import drawn
 from neuro.members import Population
 from neuro.neurons import IF, LIF, NeuronModel
 from neuro.synapses import Delta, Exponential, Synapse
 
-#: Of the steady state, or of the response to one arrival: what rounded decays leave as it was.
-MATCHES = ("mean", "peak")
+#: What rounded decays leave as it was: the steady state, or the response to one arrival.
+MATCHES = ("auto", "mean", "peak")
+#: Change of the steady state below which nothing is made up for.
+HARMLESS = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,7 @@ class Membrane:
         Rise of v in the first step, by an arrival of weight 1.
     drive : float or array, volt
         Constant rise of v in every step.
+    reset : float or array, volt
     distance, start : float or array, volt
         Of the threshold, and of the value before the first step, from the reset.
     reaches : bool
@@ -55,6 +58,7 @@ class Membrane:
     keep_u: Value
     jump: Value
     drive: Value
+    reset: Value
     distance: Value
     start: Value
     reaches: bool
@@ -86,7 +90,7 @@ class Decays:
         mean: float = 1.0,
         busy: float = 1.0,
         exponents: tuple[int, ...] = (),
-        match: str = "mean",
+        match: str,
     ) -> Value:
         """Mean sub-threshold error in a steady state, as a share of the threshold.
 
@@ -114,9 +118,24 @@ class Decays:
         lost = lost + 0.5 * ALIGNMENT * cut * busy * memory_v / (1 - keep_u)
         # Without leak what is lost depends on the time since the last spike: nothing is predicted.
         lost = np.where(np.asarray(self.dv) > 0, lost, 0.0)
-        shift = np.asarray(self.gain_u) * self.gain_v - 1 if match == "peak" else 0.0
+        shift = self.gain - 1 if match == "peak" else 0.0
         error = mean * shift - lost / threshold
         return float(error) if np.ndim(error) == 0 else np.asarray(error)
+
+
+    @property
+    def gain(self) -> Value:
+        """By how much the response to steady arrivals becomes larger."""
+        return np.asarray(self.gain_u) * self.gain_v
+
+    def lowest_exponent(self, threshold: float, share: float) -> int:
+        """The smallest exponent whose cutting costs at most a share of the threshold."""
+        memory = DECAY_UNITY / max(float(np.min(self.dv)), 1.0)
+        memory *= DECAY_UNITY / (float(np.min(self.du)) + 1)
+        kept = 1 - share * threshold / (0.5 * ALIGNMENT * memory)
+        if kept <= 0 or np.all(np.asarray(self.dv) == 0):
+            return EXPONENT_MIN
+        return int(max(EXPONENT_MIN, np.ceil(np.log2(kept))))
 
 
 def membrane(population: Population, seed: int, dt: float) -> Membrane:
@@ -171,6 +190,7 @@ def membrane(population: Population, seed: int, dt: float) -> Membrane:
         keep_u=keep_u,
         jump=jump,
         drive=drive,
+        reset=given["v_reset"],
         distance=distance,
         start=v_init - given["v_reset"],
         reaches=">=" in model.threshold,

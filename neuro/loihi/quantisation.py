@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuro.connectivity import Connectivity, Convolution, Dense, Sparse
 from neuro.connectors import Transpose, from_array
@@ -25,7 +26,7 @@ from neuro.connectors.matrices import from_rows
 from neuro.description import Parameter, Value
 from neuro.distributions import Distribution
 from neuro.errors import CompileError, DescriptionError
-from neuro.loihi.membranes import MATCHES, Decays, Membrane, decays, membrane
+from neuro.loihi.membranes import HARMLESS, MATCHES, Decays, Membrane, decays, membrane
 from neuro.loihi.neurons import LIF
 from neuro.loihi.numbers import (
     ALIGNMENT,
@@ -59,6 +60,8 @@ from neuro.sources import Source
 
 T = TypeVar("T")
 
+#: Most that cutting sums of arrivals may cost, as a share of the threshold.
+CUTTING = 0.01
 #: Room left below the reset for inhibition, in multiples of the distance to threshold.
 HEADROOM = 4.0
 
@@ -73,14 +76,22 @@ class Quantised:
         Same names, sizes, sources and recorders. Arrivals at exponential synapses have one more
         step of delay, because a compartment's current acts in the step in which it arrives.
     report : QuantisationReport
-    scales : dict
-        Units of v per volt, of each population that is no source.
+    scales, resets : dict
+        Units of v per volt, and the voltage at which v is 0, of each population that is no source.
     """
 
     network: Network
     report: QuantisationReport
     scales: Mapping[str, float]
+    resets: Mapping[str, Value]
     _units: Mapping[str, Floats]  # of each projection: what a weight of 1 at exponent 0 is worth
+
+    def volts(self, population: str, v: NDArray[np.float64]) -> Floats:
+        """Voltages of a population, as recorded (``[steps, units]``), in volts."""
+        if population not in self.scales:
+            known = ", ".join(self.scales) or "none"
+            raise DescriptionError(f"volts: no population {population!r} with v; it has {known}")
+        return np.asarray(v / self.scales[population] + self.resets[population])
 
     def weights(self, projection: str) -> Floats:
         """The weights of a projection as the float network would have to have them, in its unit.
@@ -129,7 +140,8 @@ class _Synapses:
         if isinstance(self.connectivity, Dense):
             return float(max(f(values, 0).sum(0).max() for f in (_above, _below)))
         sparse, index = self.connectivity.expand()
-        flat = values.reshape(-1)[index]
+        # Pooling has one kernel for all channels.
+        flat = np.broadcast_to(values, self.connectivity.weight_shape).reshape(-1)[index]
         sums = (
             np.bincount(sparse.targets, f(flat, 0), sparse.n_post).max() for f in (_above, _below)
         )
@@ -153,7 +165,7 @@ def quantise(
     exponents: str = "max",
     percentile: float = 99.9,
     rounding: str = "nearest",
-    match: str = "mean",
+    match: str = "auto",
     headroom: float = HEADROOM,
     together: float = 1.0,
     seed: int | None = None,
@@ -178,10 +190,11 @@ def quantise(
     percentile : float
     rounding : {"nearest", "stochastic"}
         Of weights.
-    match : {"mean", "peak"}
-        Rounded decays change either the response to one arrival or the steady state; this one is
-        kept as it was. Only "mean" keeps the error below 2 % of the threshold for all time
-        constants up to 1000 steps.
+    match : {"auto", "mean", "peak"}
+        Rounded decays change either the steady state or the response to one arrival; this one is
+        kept as it was. "auto": the response to one arrival, unless the steady state would change
+        by more than 1 %, as long time constants make it; always where a single arrival reaches
+        the threshold.
     headroom : float
         How far below its reset v can go before it stays there, as a multiple of the distance to
         threshold, where anything pulls it down.
@@ -206,6 +219,8 @@ def quantise(
         raise CompileError(f"dt has shape {np.shape(seconds)}; expected one number in seconds")
     if match not in MATCHES:
         raise DescriptionError(f"match={match!r}; choose from {MATCHES}")
+    if not headroom >= 0:
+        raise DescriptionError(f"headroom is {headroom!r}; it must be at least 0")
     if not 0 < together <= 1:
         raise DescriptionError(f"together is {together!r}; it lies above 0, up to 1")
     made = _Maker(
@@ -279,6 +294,7 @@ class _Maker:
         self.membranes: dict[str, Membrane] = {}
         self.decays: dict[str, Decays] = {}
         self.synapses: dict[str, _Synapses] = {}
+        self.matches: dict[str, str] = {}
 
     def measure(self, name: str, population: Population) -> None:
         """Read the model of a population."""
@@ -295,6 +311,7 @@ class _Maker:
         scales: dict[str, float] = {}
         whole: dict[str, RoundedWeights] = {}
         for name in self.membranes:
+            self.matches[name] = self._match(name)
             scales[name], found = self._scaled(name)
             whole |= found
         made = Network(self.network.name, seed=self.network.seed)
@@ -326,7 +343,8 @@ class _Maker:
             name: ALIGNMENT / (scales[s.projection.post.name] * self._jump(s))
             for name, s in self.synapses.items()
         }
-        return Quantised(made, report, scales, units)
+        resets = {name: of.reset for name, of in self.membranes.items()}
+        return Quantised(made, report, scales, resets, units)
 
     # --- scales and weights ---
 
@@ -337,19 +355,35 @@ class _Maker:
         """What a weight of one volt does to v, after what the rounding of decays will add."""
         name = synapses.projection.post.name
         of, by = self.membranes[name], self.decays[name]
-        gain = np.asarray(by.gain_u) * by.gain_v if self.match == "mean" else 1.0
+        gain = by.gain if self.matches[name] == "mean" else 1.0
         return synapses.per_weight(np.asarray(of.jump) / gain)
 
-    def _drive(self, name: str) -> Value:
-        gain = self.decays[name].gain_v if self.match == "mean" else 1.0
-        return np.asarray(self.membranes[name].drive) / gain
+    def _drive(self, name: str) -> Floats:
+        """Constant input per step; of constant input only the steady state matters."""
+        return np.asarray(self.membranes[name].drive) / self.decays[name].gain_v
+
+    def _match(self, name: str) -> str:
+        """What rounded decays leave as it was."""
+        of, by = self.membranes[name], self.decays[name]
+        if self.match != "auto":
+            return self.match
+        if np.all(np.abs(np.asarray(by.gain) - 1) <= HARMLESS):
+            return "peak"
+        weights = [float(s.weights.max(initial=0.0)) for s in self._arriving(name).values()]
+        largest = max(weights, default=0.0)
+        reached = not of.late and largest >= (1 - HARMLESS) * float(np.min(of.distance))
+        return "peak" if reached else "mean"
 
     def _scaled(self, name: str) -> tuple[float, dict[str, RoundedWeights]]:
         """The scale of a population, and the weights of what arrives there in whole numbers."""
         scale = self._scale(name)
         lost_u = (np.min(self.decays[name].du) + 1) / DECAY_UNITY
         while True:
-            found = {n: self._rounded(s, scale) for n, s in self._arriving(name).items()}
+            threshold = scale * float(np.min(self.membranes[name].distance))
+            arriving = self._arriving(name)
+            share = CUTTING / max(len(arriving), 1)
+            lowest = self.decays[name].lowest_exponent(threshold, share)
+            found = {n: self._rounded(s, scale, lowest) for n, s in arriving.items()}
             most = sum(
                 self.synapses[n].most(w.weights) * 2.0**w.format.exponent for n, w in found.items()
             )
@@ -358,17 +392,17 @@ class _Maker:
                 return scale, found
             scale *= 0.999 * min(1.0, STATE_LIMIT / highest)  # rounding made the sum larger
 
-    def _rounded(self, synapses: _Synapses, scale: float) -> RoundedWeights:
+    def _rounded(self, synapses: _Synapses, scale: float, lowest: int) -> RoundedWeights:
         name = synapses.projection.name
         scaled = synapses.weights * (scale * self._jump(synapses) / ALIGNMENT)
         generator = stream(self.seed, f"rounding of {name}")
-        return rounded(scaled, synapses.bits, synapses.sign_mode, self.how, generator)
+        return rounded(scaled, synapses.bits, synapses.sign_mode, self.how, generator, lowest)
 
     def _scale(self, name: str) -> float:
         """The largest scale at which everything fits."""
         of = self.membranes[name]
         arriving = self._arriving(name)
-        start, drive = np.asarray(of.start), np.asarray(self._drive(name))
+        start, drive = np.asarray(of.start), self._drive(name)
         negative = any(s.weights.min(initial=0.0) < 0 for s in arriving.values())
         pulled = negative or np.min(start) < 0 or np.min(drive) < 0
         room = max(self.headroom, 1.0) if pulled else 1.0
@@ -402,7 +436,7 @@ class _Maker:
         threshold = np.asarray(of.distance) * scale / ALIGNMENT
         # A compartment spikes above threshold only: one that is to spike at it gets one less.
         vth = np.ceil(threshold - 1e-9) - 1 if of.reaches else np.rint(threshold)
-        drive = np.asarray(self._drive(name)) * scale
+        drive = self._drive(name) * scale
         with np.errstate(divide="ignore"):
             exponent = np.ceil(np.log2(np.abs(drive) / BIAS_MAX) - 1e-12)
         exponent = np.clip(exponent, 0, BIAS_EXPONENT_MAX)
@@ -466,7 +500,7 @@ class _Maker:
         of, by = self.membranes[name], self.decays[name]
         threshold = ALIGNMENT * np.maximum(np.asarray(model.parameters["vth"]), 1.0)
         error = by.predicted_error(
-            threshold, exponents=tuple(model.exponents.values()), match=self.match
+            threshold, exponents=tuple(model.exponents.values()), match=self.matches[name]
         )
         with np.errstate(divide="ignore"):
             chip_m = -self.dt / np.log1p(-np.asarray(by.dv) / DECAY_UNITY)

@@ -12,6 +12,7 @@ from neuro.loihi.chip import SynapseFormat
 from neuro.loihi.numbers import (
     EXPONENT_MAX,
     EXPONENT_MIN,
+    SIGN_MODES,
     sign_mode_of,
     weight_limits,
     weight_step,
@@ -22,9 +23,11 @@ Floats = NDArray[np.float64]
 EXPONENTS = ("max", "percentile", "error")
 ROUNDINGS = ("nearest", "stochastic")
 
-#: Weight bits that are given up to avoid a negative exponent. It rounds every sum of arrivals down,
-#: which adds up, while the errors of rounded weights average out.
-SPARED_BITS = 2
+#: Bits that stay when some are given up to avoid a negative exponent. That would round every sum of
+#: arrivals down, which adds up, while the errors of rounded weights average out.
+ENOUGH_BITS = 6
+#: Bits that stay even where the cutting is known to do harm.
+FEWEST_BITS = 3
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Rounding:
     exponents : {"max", "percentile", "error"}
         The smallest exponent at which the largest weight fits; at which the given percentile of
         the absolute weights fits (larger ones saturate); or the one of least mean square error.
-        The first two stay at 0 where a negative one would save at most two bits.
+        The first two stay at 0 where 6 bits are enough for that, and above what would cut too
+        much where 3 are.
     percentile : float
     rounding : {"nearest", "stochastic"}
         Stochastic: up with the probability that makes the mean right.
@@ -79,6 +83,10 @@ class RoundedWeights:
 
 def signs(weights: Floats, wanted: str, where: str) -> str:
     """The sign mode of some weights, or the one that is wanted, if they allow it."""
+    if wanted not in ("auto", *SIGN_MODES):
+        raise DescriptionError(
+            f"sign mode of {where} is {wanted!r}; choose 'auto' or from {SIGN_MODES}"
+        )
     found = sign_mode_of(weights)
     if wanted in ("auto", found):
         return found
@@ -91,10 +99,18 @@ def signs(weights: Floats, wanted: str, where: str) -> str:
 
 
 def rounded(
-    weights: Floats, bits: int, sign_mode: str, how: Rounding, generator: np.random.Generator
+    weights: Floats,
+    bits: int,
+    sign_mode: str,
+    how: Rounding,
+    generator: np.random.Generator,
+    lowest: int = EXPONENT_MIN,
 ) -> RoundedWeights:
-    """Weights as whole numbers; they are given in units of a weight of 1 at exponent 0."""
-    exponent = _exponent(weights, bits, sign_mode, how)
+    """Weights as whole numbers; they are given in units of a weight of 1 at exponent 0.
+
+    Exponents below ``lowest`` are avoided: they would cut too much from every sum.
+    """
+    exponent = _exponent(weights, bits, sign_mode, how, lowest)
     whole = _whole(weights, exponent, bits, sign_mode, how.rounding, generator)
     error = np.abs(whole * 2.0**exponent - weights)
     largest = float(np.max(np.abs(weights), initial=0.0)) or 1.0
@@ -118,7 +134,7 @@ def largest_weight(bits: int, sign_mode: str) -> int:
     )
 
 
-def _exponent(weights: Floats, bits: int, sign_mode: str, how: Rounding) -> int:
+def _exponent(weights: Floats, bits: int, sign_mode: str, how: Rounding, lowest: int) -> int:
     sizes = np.abs(weights[weights != 0])
     if not sizes.size:
         return 0
@@ -132,7 +148,9 @@ def _exponent(weights: Floats, bits: int, sign_mode: str, how: Rounding) -> int:
     exact = np.log2(np.percentile(sizes, share) / top)
     # A hair below a whole exponent is that exponent: the scale was chosen to make it so.
     fits = int(np.clip(np.ceil(exact - 1e-9), EXPONENT_MIN, EXPONENT_MAX))
-    return max(fits, min(0, fits + SPARED_BITS))
+    spared = min(0, fits + max(0, bits - ENOUGH_BITS))
+    needed = min(0, lowest, fits + max(0, bits - FEWEST_BITS))
+    return max(fits, spared, needed)
 
 
 def _square_error(weights: Floats, exponent: int, bits: int, sign_mode: str) -> float:

@@ -58,6 +58,7 @@ def test_order_of_operations_is_kept_as_written():
         ("where(v > 2, 10, 20)", 10.0),
         ("clip(v, 0, 1) + min(1, v) + max(1, v)", 5.0),
         ("abs(-v) + sign(-v) + floor(2.7)", 4.0),
+        ("trunc(2.7) + 10 * trunc(-2.7) + floor(-2.7)", -21.0),
         ("sqrt(v * 3) + exp(0) + log(1) + sin(0) + cos(0) + tanh(0)", 5.0),
     ],
 )

@@ -133,7 +133,10 @@ def test_float64_runs_the_same_network_alike():
     assert np.array_equal(rec.trace("out", "v"), run(net, STEPS)[2])
 
 
-@pytest.mark.parametrize("options", [{"backend": "torch"}, {"backend": "brian2", "target": "numpy"}])
+BACKENDS = [{"backend": "torch"}, {"backend": "brian2", "target": "numpy"}]
+
+
+@pytest.mark.parametrize("options", BACKENDS)
 def test_other_backends(options):
     given, into, back, p = random_network(np.random.default_rng(8))
     net = described(given, into, back, p)

@@ -39,7 +39,7 @@ def parameters(graph):
     return lif, float(affine.weight.item()), float(affine.bias.item())
 
 
-def run(model, weight):
+def run(model, weight, precision="float64"):
     net = nr.Network("lif_norse")
     assert len(INPUT) == 34
     # A spike of step k - 1 arrives at step k and is held over that step, as the current is.
@@ -48,7 +48,7 @@ def run(model, weight):
     net.connect(src, out, weight)
     net.record(out)
     net.record(out, "v")
-    with nr.compile(net, dt=DT) as sim:
+    with nr.compile(net, dt=DT, precision=precision) as sim:
         rec = sim.run_steps(STEPS, False)
     return rec.spikes(out)[0].tolist(), rec.trace(out, "v")[:, 0]
 
@@ -98,3 +98,18 @@ def test_built_in_neuron_with_the_weight_of_a_pulse(graph):
     )
     spikes, _ = run(model, kick)
     assert spikes == SPIKES
+
+
+def test_whole_numbers_of_loihi(graph):
+    lif, weight, _ = parameters(graph)
+    tau = float(lif.tau.item())
+    kick = weight * float(lif.r.item()) * -np.expm1(-DT / tau)
+    model = nr.LIF(
+        tau,
+        v_threshold=float(lif.v_threshold.item()),
+        v_reset=float(lif.v_reset.item()),
+        v_rest=float(lif.v_leak.item()),
+    )
+    spikes, _ = run(model, kick, "loihi")
+    assert len(spikes) == len(SPIKES)
+    assert np.abs(np.array(spikes) - SPIKES).max() <= 1, spikes

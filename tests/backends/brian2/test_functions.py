@@ -36,6 +36,7 @@ EXPRESSIONS = {
     "sin": "sin(x)",
     "sqrt": "sqrt(abs(x))",
     "tanh": "tanh(x)",
+    "trunc": "trunc(x)",
     "where": "where(x > y and not (x > 5), x * 0.1, y - 1)",
     "sum": "(x + 0.1) + (y + 0.3)",  # SymPy would reorder these
     "again": "x - (0.1 - (x - y))",

@@ -52,8 +52,8 @@ def both(text: str, precision: str):
     "text",
     [
         *(f"a {op} b" for op in ("+", "-", "*", "/", "%", "**", "<", "<=", ">", ">=", "==", "!=")),
-        *(f"{f}(a)" for f in ("abs", "exp", "exprel", "floor", "log", "sign", "sin", "cos")),
-        *("sqrt(a)", "tanh(a)", "max(a, b)", "min(a, b)", "clip(a, -1, b)", "-a"),
+        *(f"{f}(a)" for f in ("abs", "exp", "exprel", "floor", "log", "sign", "sin", "trunc")),
+        *("cos(a)", "sqrt(a)", "tanh(a)", "max(a, b)", "min(a, b)", "clip(a, -1, b)", "-a"),
         *("where(t, a, b)", "where(a, 2, b)", "where(t, 1, 0)", "not t and a > 0 or b < 0"),
         *("a / 3.0", "3.0 / a", "1 / a", "a * 0.1 + b", "a - 0.1 * b", "2 - t", "t * a", "t > 0"),
         *("a ** 0.5", "a ** 2", "a ** -1", "exp(-a / 20)", "a % 0.3", "-5.5 % a"),

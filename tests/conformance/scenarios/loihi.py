@@ -19,7 +19,7 @@ def whole(
 
 @scenario(precision="loihi")
 def integers_of_every_sign(w: Weights) -> nr.Network:
-    """Loihi: weights of three sign modes, of many bits, at their limits, exponents of both signs."""
+    """Loihi: weights of three sign modes and many bits, at their limits; exponents of both signs."""
     rng = np.random.default_rng(11)
     net = nr.Network("signs", seed=3)
     source = net.population("in", nr.Poisson(rate=80.0), 24)
@@ -34,7 +34,7 @@ def integers_of_every_sign(w: Weights) -> nr.Network:
 
 @scenario(precision="loihi")
 def integers_per_unit(w: Weights) -> nr.Network:
-    """Loihi: every unit its own decays, threshold, bias and refractory period; negative exponent."""
+    """Loihi: decays, threshold, bias and refractory period of each unit; negative exponent."""
     rng = np.random.default_rng(12)
     units = 20
     net = nr.Network("per unit", seed=4)
