@@ -68,6 +68,7 @@ def tune(
     from neuro.learning.continual import ContinualProtocol
     from neuro.learning.presets import Preset, parse_settings, preset
     from neuro.learning.search import Space, search
+    from neuro.learning.sleep import BACKEND_GATES
     from neuro.results import write_json
 
     if trials < 1:
@@ -79,7 +80,8 @@ def tune(
     judged = parse_seeds(seeds)
     data = load(dataset, data_root)
     check_sleep(sleep)
-    base = preset(dataset).with_values(parse_settings(setting or []))
+    gate = {"gate": BACKEND_GATES[sleep]} if sleep in BACKEND_GATES else {}
+    base = preset(dataset).with_values(gate | parse_settings(setting or []))
     protocol = ContinualProtocol(
         images_per_task=base.images_per_task, rehearsal=rehearsal, evaluate_on="validation"
     )

@@ -15,7 +15,6 @@ import numpy as np
 
 from neuro.errors import CompileError
 from neuro.loihi.products import (
-    EXPONENT,
     MEMORYLESS,
     EngineTrace,
     Factor,
@@ -40,6 +39,11 @@ from neuro.loihi.sum_of_products import (
 from neuro.program import Plasticity, Program, array_of
 
 _PRE_SLOTS, _POST_SLOTS = 2, 3
+
+#: Relative error of a scale above which a rule is refused.
+WORST = 0.1
+
+_DEPENDENCIES = {"x": "arrival", "y": "spike of the target", "u": "every step"}
 
 #: Factors of the source's side that need a trace, of the target's side, and what they are.
 _RECENT = Atom("recent")  # the source spikes in this step
@@ -90,7 +94,7 @@ class Fitting:
         self._assign(terms)
         products = self._products(terms)
         if self.remembered is not None:
-            (slot,) = self._copies(self.remembered)
+            slot = self._copies(self.remembered)[0]
             products["dt"] = [
                 Product(1, 0, "u0", (Factor(slot.name),)),
                 Product(-1, 0, "u0", (Factor("t"),)),
@@ -260,7 +264,10 @@ class Fitting:
     def _classified(self, target: str, part: Polynomial, always: str) -> list[_Term]:
         terms: list[_Term] = []
         placed = {dependency: Polynomial() for dependency in ("y0", "x0", always)}
+        dust = 1e-14 * max(map(abs, part.terms.values()), default=0.0)  # of terms that cancel
         for monomial, coefficient in part.terms.items():
+            if abs(coefficient) <= dust:
+                continue
             one = Polynomial({monomial: coefficient})
             if self._is_early(monomial):
                 placed["x0"] += self._early(one)
@@ -466,37 +473,38 @@ class Fitting:
             slot.amplitude = 1.0 if slot.amplitude is None else slot.amplitude
         fixed = math.prod(chosen[a].amplitude or 1.0 for a in self._slot_atoms(term))
         unit = self._unit_slot(term.dependency)
-        if unit is None:
-            wanted = term.coefficient / fixed
-            scales = nearest_scales(wanted)
-            reached = sum(math.ldexp(m, e) for m, e in scales)
-            error = abs(reached - wanted) / abs(wanted)
-            if not scales:
-                raise self._refusal(
-                    f"no trace is left for the number {wanted:.6g}, and it is smaller than the"
-                    f" engine's smallest scale, 2^{EXPONENT[0]}"
-                )
-            self._differ(
-                f"the number {wanted:.6g} is {reached:.6g} (a sum of scales), {error:.2g} off"
-            )
-            return self._product(term, chosen, scales)
-        copies = self._copies(unit)
-        if unit not in chosen:
-            for slot in copies:
+        if unit is not None and unit not in chosen:
+            for slot in self._copies(unit):
                 if slot.amplitude is None:
                     slot.amplitude = abs(term.coefficient) / fixed
                 scale = scale_of(term.coefficient / (fixed * slot.amplitude))
                 if scale is not None:
                     return self._product(_with(term, unit), chosen | {unit: slot}, [scale])
-        side = self._needs(unit) or ("x" if self._free("x") else "y")
-        if not self._free(side):
-            raise self._refusal(
-                f"no trace is left for the number {term.coefficient / fixed:.6g}"
-            )
+        side = "" if unit is None else self._needs(unit) or ("x" if self._free("x") else "y")
+        if unit is None or not self._free(side):
+            return self._approximated(term, chosen, term.coefficient / fixed)
         slot = self._new_slot(unit, side)
         slot.amplitude = abs(term.coefficient) / fixed
         sign = int(math.copysign(1, term.coefficient))
         return self._product(_with(term, unit), chosen | {unit: slot}, [(sign, 0)])
+
+    def _approximated(
+        self, term: _Term, chosen: Mapping[Atom, _Slot], wanted: float
+    ) -> list[Product]:
+        """No trace is left to hold the number: a sum of scales that comes close."""
+        words = " * ".join(
+            [f"{term.coefficient:.6g}", _DEPENDENCIES[term.dependency[0]], *map(_plain, term.atoms)]
+        )
+        scales = nearest_scales(wanted)
+        reached = sum(math.ldexp(m, e) for m, e in scales)
+        error = abs(reached - wanted) / abs(wanted)
+        if error > WORST:
+            raise self._refusal(
+                f"{words} needs a trace for its number, and none is left; a sum of scales comes no"
+                f" closer than {reached:.6g} to {wanted:.6g}"
+            )
+        self._differ(f"{words} is {error:.2g} off: its scale {wanted:.6g} is {reached:.6g}")
+        return self._product(term, chosen, scales)
 
     def _product(
         self, term: _Term, chosen: Mapping[Atom, _Slot], scales: list[tuple[int, int]]

@@ -319,3 +319,89 @@ def test_text_of_products() -> None:
     )
     assert series(products) == "-3*2^-4*y0*x1*(w-5*2^-1) + x0*y1*sgn(w) - 1*2^3*u0*t"
     assert [p.lost_bits for p in products] == [5, 5, 0]
+
+
+def test_number_without_a_trace_is_a_sum_of_scales_off_by_what_is_stated() -> None:
+    rule = nr.PlasticityRule(
+        on_pre="p += 1; r += 1; w += 0.01 * p + 0.02 * r + 0.3",
+        pre_traces="dp/dt = -p / (10 * ms) : 1; dr/dt = -r / (30 * ms) : 1",
+        parameters={"ms": (1e-3, "second")},
+    )
+    net = network(rule)
+    made = translate(net, "plastic", DT)
+    assert made.dw_text == "x0*x1 + x0*x2 + 5*2^-4*x0 - 1*2^-6*x0"
+    assert made.differences == ("0.3 * arrival is 0.01 off: its scale 0.3 is 0.296875",)
+    expected, recording = reference(net)
+    arrivals = raster(recording, "pre", N_PRE).sum(0)
+    error = engine_run(net, made, recording) - expected
+    np.testing.assert_allclose(error, np.outer(-0.003125 * arrivals, np.ones(N_POST)), atol=1e-12)
+    coarse = nr.PlasticityRule(
+        on_pre=rule.on_pre.replace("0.3", "0.003"),
+        pre_traces=rule.pre_traces,
+        parameters={"ms": (1e-3, "second")},
+    )
+    with pytest.raises(CompileError, match=r"0\.003 \* arrival needs a trace for its number"):
+        translate(network(coarse), "plastic", DT)
+
+
+def random_rule(draw: np.random.Generator) -> nr.PlasticityRule:
+    """Up to two traces a side, a tag, a factor; products of up to two of them."""
+    pre = [f"p{i}" for i in range(draw.integers(0, 3))]
+    post = [f"q{i}" for i in range(draw.integers(0, 3))]
+    tag, third = draw.random() < 0.3, draw.random() < 0.3
+
+    def statements(side: str) -> str:
+        factors = [*pre, *post]
+        factors += ["w"] if draw.random() < 0.2 else []
+        factors += ["pre_spike"] if side == "on_post" and draw.random() < 0.3 else []
+        factors += ["r"] if side != "on_pre" and third else []
+
+        def product() -> str:
+            number = str(draw.choice([0.01, 0.03, -0.02, 0.3, -0.007, 0.125]))
+            chosen = draw.choice(factors, draw.integers(0, 3)) if factors else []
+            return " * ".join([number, *chosen])
+
+        made = [f"w += {product()}" for _ in range(draw.integers(0, 3))]
+        if tag:
+            made += [f"e += {product()}"] if "w" not in factors else []
+            made += ["w += 0.01 * e"] if side != "on_pre" else []
+        own = {"on_pre": pre, "on_post": post}.get(side, [])
+        made += [f"{trace} += {draw.choice([1, 0.5, 2])}" for trace in own]
+        draw.shuffle(made)
+        return "; ".join(made)
+
+    def decays(traces: list[str]) -> str:
+        return "; ".join(f"d{t}/dt = -{t} / {draw.choice([0.004, 0.02, 0.05])} : 1" for t in traces)
+
+    return nr.PlasticityRule(
+        on_pre=statements("on_pre"),
+        on_post=statements("on_post"),
+        on_step=statements("on_step") if draw.random() < 0.4 else "",
+        pre_traces=decays(pre),
+        post_traces=decays(post),
+        synapse_traces=decays(["e"]) if tag else "",
+        factors=("r",) if third else (),
+        name="random",
+    )
+
+
+@pytest.mark.filterwarnings("ignore:overflow|invalid value")
+def test_random_rules_are_exact_where_the_translation_says_so() -> None:
+    draw = np.random.default_rng(11)
+    exact = 0
+    for _ in range(60):
+        rule = random_rule(draw)
+        net = network(rule, int(draw.integers(1, 4)), "post" if rule.factors else "")
+        try:
+            made = translate(net, "plastic", DT)
+        except CompileError:
+            continue
+        expected, recording = reference(net)
+        if not made.exact or not np.abs(expected).max() < 1e6:
+            continue
+        exact += 1
+        start = np.asarray(nr.lower(net, DT).arrays["plastic.w"].initial)
+        change = max(float(np.abs(expected - start).max()), 1e-3)
+        error = float(np.abs(engine_run(net, made, recording) - expected).max())
+        assert error < 1e-11 * change, (rule.on_pre, rule.on_post, rule.on_step, str(made))
+    assert exact >= 15

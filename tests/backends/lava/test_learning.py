@@ -226,3 +226,45 @@ def test_what_does_not_fit_is_refused_before_anything_starts() -> None:
         "pre", "post", weights=nr.fixed_probability(0.5, 0.1), plasticity=nr.PairSTDP(), name="some"
     )
     refused(sparse, "'some' does not fit Lava's LearningDense, which connects all to all")
+
+
+def test_sleep_on_the_learning_engine() -> None:
+    """Fused (the default) and expanded agree to the bit; the reference, in the main."""
+    from neuro.learning.sleep import SleepConfig, sleep
+
+    draw = np.random.default_rng(3)
+    weights = [draw.normal(0.02, 0.1, (16, 12)), draw.normal(0.05, 0.2, (12, 5))]
+    image = draw.uniform(0.2, 0.8, 16)
+    config = SleepConfig(
+        rate=150.0,
+        increment=0.002,
+        decrement=0.001,
+        thresholds=(0.3, 0.3),
+        steps=300,
+        decay=0.98,
+        gate="hard",
+    )
+    ours = sleep(weights, image, config, backend="lava")
+    split = sleep(weights, image, config, backend="lava", backend_options={"mode": "expanded"})
+    reference = sleep(weights, image, config)
+    assert min(ours.spikes_per_layer) > 100
+    for layer in range(2):
+        np.testing.assert_array_equal(ours.weights[layer], split.weights[layer])
+        change = reference.weights[layer] - weights[layer]
+        error = ours.weights[layer] - reference.weights[layer]
+        assert np.abs(change).max() > 0.02
+        assert np.abs(error).mean() < 0.05 * np.abs(change).mean()
+    with pytest.raises(CompileError, match="no exponential.*use a hard gate"):
+        sleep(weights, image, SleepConfig(**{**vars(config), "gate": "sigmoid"}), backend="lava")
+
+
+def test_continual_learning_asks_for_the_hard_gate() -> None:
+    from neuro.cli._continual_job import Request, conditions
+
+    def gate(sleep_on: str, *settings: tuple[str, str]) -> str:
+        request = Request("digits", sleep_on, settings=settings, baselines=False)
+        return conditions(request)["sleep"].preset.gate
+
+    assert gate("lava") == "hard"
+    assert gate("reference") == "sigmoid"
+    assert gate("lava", ("gate", "sigmoid")) == "sigmoid"  # which the translation then refuses
