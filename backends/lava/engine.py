@@ -28,6 +28,7 @@ from neuro.backends.lava.contents import (
     spikes_in,
     unpack_events,
 )
+from neuro.backends.lava.fitting import fixed
 from neuro.backends.lava.slices import cut
 from neuro.engine import Engine, Recorded, State
 from neuro.errors import BackendError
@@ -61,6 +62,7 @@ class LavaEngine(Engine):
         self._shared: Shared = share(program, count)
         self._release = weakref.finalize(self, self._shared.close)
         self._arrays = self._shared.arrays
+        self._fixed = fixed(program) if options["mode"] == "expanded" else set()
         self._step = 0
         self._recent: dict[str, Events] = dict.fromkeys(program.max_delays, join_events([]))
         self._set: set[str] = set()
@@ -186,7 +188,13 @@ class LavaEngine(Engine):
 
     def write(self, name: str, value: NDArray[Any]) -> None:
         """Replace an array's value."""
-        self._arrays[name][...] = value
+        array = self._arrays[name]
+        if name in self._fixed and not np.array_equal(array, value):
+            raise BackendError(
+                f"{name!r} is a parameter of a process of Lava's library, which takes it up once;"
+                " change the network and compile it again, or use mode='fused'"
+            )
+        array[...] = value
         self._set.add(name)
         self._changed = True
 

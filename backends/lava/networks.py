@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuro.backends.lava.contents import Shared
+from neuro.backends.lava.fitting import beyond_library
 from neuro.backends.lava.slices import Slice, cut, longest_delays, messages, reporters
 from neuro.backends.lava.work import SliceWork, WholeWork, Work
 
@@ -33,6 +34,8 @@ class Place:
         Where it counts its steps.
     options : dict
         Of :meth:`.LavaBackend.compile`.
+    beyond : bool
+        Whether Lava's library has no process for it, although it is of whole numbers.
     """
 
     shared: Shared
@@ -41,6 +44,7 @@ class Place:
     reports: list[str]
     number: int
     options: Mapping[str, Any]
+    beyond: bool = False
 
     def format(self, title: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Shape and dtype of a message."""
@@ -77,9 +81,12 @@ def expanded(shared: Shared, options: Mapping[str, Any]) -> Models:
     slices = cut(shared.program)
     others = [s for s in slices if not (options["learning"] == "loihi" and s.learns)]
     sent, told = messages(slices), reporters(others, longest_delays(others))
+    beyond = {} if shared.program.chip is None else beyond_library(shared.program)
     made: dict[str, Made] = {}
     for number, part in enumerate(slices):
-        place = Place(shared, part, sent[part.name], told.get(part.name, []), number, options)
+        ours = any(owner in beyond for owner in part.owners)
+        reports = told.get(part.name, [])
+        place = Place(shared, part, sent[part.name], reports, number, options, ours)
         made[part.name] = builder(place)(place)
     for part in slices:
         for title, sender in part.receives.items():
@@ -94,7 +101,12 @@ def builder(place: Place) -> Callable[[Place], Made]:
         from neuro.backends.lava.learning import as_learning
 
         return as_learning
-    return as_part
+    program, part = place.shared.program, place.part
+    if program.chip is None or part.name in program.sources or place.beyond:
+        return as_part
+    from neuro.backends.lava.library import as_neurons, as_synapses
+
+    return as_synapses if part.is_projection else as_neurons
 
 
 def as_part(place: Place) -> Made:

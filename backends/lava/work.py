@@ -66,13 +66,13 @@ class Work(ABC):
     Parameters
     ----------
     shared : Shared
-    place : int
-        Where it counts its steps.
+    place : int or None
+        Where it counts its steps; None: another does.
     """
 
-    def __init__(self, shared: Shared, place: int) -> None:
+    def __init__(self, shared: Shared, place: int | None) -> None:
         self.shared = shared
-        self._done = shared.done[place : place + 1]
+        self._done = np.zeros(1) if place is None else shared.done[place : place + 1]
         self._generation = -1
 
     def begin_run(self) -> None:
