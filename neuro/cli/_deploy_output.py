@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neuro.loihi.deployment import Deployment, LayerReport
+from neuro.loihi.deployment import Deployment
+from neuro.loihi.deployment_tables import (
+    COSTS,
+    LAYERS,
+    RULES,
+    cost,
+    cost_rows,
+    layer_rows,
+    quantity,
+    rule_rows,
+    verdict,
+)
 from neuro.loihi.energy import BARRIER, ENERGY, TIME
 from neuro.loihi.quantisation_report import QuantisationReport
-from neuro.loihi.rules import Violation
 from neuro.report import Picture, Report, Table
 from neuro.results import RunFolder
-
-LAYERS = ("layer", "neurons", "synapses", "exponent", "cores", "use [%]")
-RULES = ("rule", "where", "value", "limit", "what helps")
-COSTS = ("what", "events", "each", "energy", "share [%]")
 
 #: What must stand beside the numbers; the report says more.
 SHORT = (
@@ -28,87 +34,6 @@ FIGURE_CAPTION = (
 )
 
 
-def layer_rows(made: Deployment) -> list[list[str]]:
-    """Rows of the table of layers."""
-    return [
-        [
-            layer.name,
-            f"{layer.neurons:,}",
-            f"{layer.synapses:,}",
-            _exponent(layer),
-            str(layer.cores),
-            f"{layer.utilisation:.1f}",
-        ]
-        for layer in made.layers
-    ]
-
-
-def _exponent(layer: LayerReport) -> str:
-    given = layer.weight_exponent
-    if given is None:
-        return "–"
-    return ", ".join(map(str, given)) if isinstance(given, list) else str(given)
-
-
-def rule_rows(violations: tuple[Violation, ...]) -> list[list[str]]:
-    """Rows of a table of violations."""
-    return [[v.rule, v.where, _number(v.value), _number(v.limit), v.mend] for v in violations]
-
-
-def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def cost_rows(made: Deployment) -> list[list[str]]:
-    """Rows of the table of energy."""
-    e = made.estimate
-    whole = e.energy or 1.0
-    return [
-        [
-            figure.meaning,
-            f"{e.events[name]:.4g}",
-            quantity(figure.value, "J"),
-            quantity(e.joule[name], "J"),
-            f"{100 * e.joule[name] / whole:.1f}",
-        ]
-        for name, figure in ENERGY.items()
-    ]
-
-
-def quantity(value: float, unit: str) -> str:
-    """A positive number with a prefix: ``quantity(2.4e-11, "J")`` is ``"24 pJ"``."""
-    scales = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
-    if value == 0:
-        return f"0 {unit}"
-    scale, prefix = next((s for s in scales if value >= 0.9995 * s[0]), scales[-1])
-    return f"{value / scale:.3g} {prefix}{unit}"
-
-
-def verdict(made: Deployment) -> str:
-    """One sentence: does it fit, and on how much."""
-    cores, chips = _counted(made.cores, "core"), _counted(made.chips, "chip")
-    if made.fits:
-        return f"{made.name} fits {made.target.title}: {cores} on {chips}."
-    rules = _counted(len(made.violations), "design rule")
-    return f"{made.name} does not fit {made.target.title}: {rules} broken."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
-
-
-def cost(made: Deployment) -> list[str]:
-    """Energy and time in sentences."""
-    e = made.estimate
-    return [
-        f"One inference ({e.steps} steps, {e.seconds:g} s): {quantity(e.energy, 'J')},"
-        f" {quantity(e.power, 'W')} in real time; {made.activity}.",
-        f"A step takes about {quantity(e.step_seconds, 's')},"
-        f" {made.dt / e.step_seconds:.3g} times faster than real time; an inference"
-        f" {quantity(e.latency, 's')}.",
-    ]
-
-
 def print_tables(made: Deployment) -> None:
     """Show the report on standard output."""
     from rich import box
@@ -118,7 +43,7 @@ def print_tables(made: Deployment) -> None:
 
     console = Console(highlight=False)
 
-    def show(title: str, header: tuple[str, ...], rows: list[list[str]], left: int) -> None:
+    def show(title: str, header: tuple[str, ...], rows: Sequence[Sequence[str]], left: int) -> None:
         shown = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for i, name in enumerate(header):
             shown.add_column(name, justify="left" if i < left else "right", no_wrap=True)
@@ -143,6 +68,7 @@ def write(made: Deployment, folder: RunFolder, config: Mapping[str, Any]) -> Non
     """Write figure, report and, as the mark that all is done, ``report.json``."""
     from neuro.plotting.deploy import core_utilisation
     from neuro.plotting.style import png, svg
+
     figure = core_utilisation(made.placement)
     folder.write_bytes("cores.png", png(figure))
     tables = [Table(LAYERS, layer_rows(made), "Layers: use is of the fullest resource of a core.")]

@@ -79,9 +79,7 @@ def is_integer(network: Network) -> bool:
     return all(isinstance(model, LIF | Source) for model in models)
 
 
-def chip_of(
-    network: Network, dt: float, weights: Mapping[str, NDArray[Any]] | None = None
-) -> Chip:
+def chip_of(network: Network, dt: float, weights: Mapping[str, NDArray[Any]] | None = None) -> Chip:
     """The chip's view of an integer network.
 
     Parameters

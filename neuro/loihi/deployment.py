@@ -14,11 +14,22 @@ from neuro.description import Parameter, whole_steps
 from neuro.errors import CompileError, DescriptionError
 from neuro.loihi.activity import Activity, assumed, measured
 from neuro.loihi.chip import chip_of
+from neuro.loihi.deployment_tables import (
+    COSTS,
+    LAYERS,
+    RULES,
+    cost,
+    cost_rows,
+    layer_rows,
+    rule_rows,
+    verdict,
+)
 from neuro.loihi.design import Design, Layer, Link
 from neuro.loihi.draft import Draft, draft
 from neuro.loihi.energy import ENERGY, NOTES, TIME, Estimate, estimate, load
 from neuro.loihi.placement import Placement, place
 from neuro.loihi.rules import ERROR, Violation, check
+from neuro.loihi.tables import Table, Tables
 from neuro.loihi.target import Target, target_named
 from neuro.members import Recorder
 from neuro.network import Network
@@ -55,9 +66,9 @@ class LayerReport:
     utilisation: float
 
 
-@dataclass(frozen=True, eq=False)
-class Deployment:
-    """A report on one network and one target. Made by :func:`deploy`.
+@dataclass(frozen=True, eq=False, repr=False)
+class Deployment(Tables):
+    """A report on one network and one target, which prints as tables. Made by :func:`deploy`.
 
     Attributes
     ----------
@@ -94,6 +105,15 @@ class Deployment:
     estimate: Estimate
     activity: str
     quantisation: QuantisationReport | None
+
+    def title(self) -> str:
+        """Does it fit, on how much, at what cost."""
+        return "\n".join([verdict(self), *cost(self)])
+
+    def tables(self) -> list[Table]:
+        """Layers, broken rules and energy."""
+        rules = [(RULES, rule_rows(found)) for found in (self.violations, self.warnings) if found]
+        return [(LAYERS, layer_rows(self)), *rules, (COSTS, cost_rows(self))]
 
     @property
     def fits(self) -> bool:
@@ -252,8 +272,7 @@ def deploy(
         target=aim,
         dt=made.program.dt,
         layers=tuple(
-            _layer_report(name, layer, made.links, placement)
-            for name, layer in made.layers.items()
+            _layer_report(name, layer, made.links, placement) for name, layer in made.layers.items()
         ),
         inputs={name: made.program.sizes[name] for name in made.program.sources},
         links=made.links,

@@ -45,9 +45,7 @@ _TABLE = (
 
 #: Energy of one event, by the name of what is counted in a :class:`Load`.
 ENERGY: Mapping[str, Figure] = {
-    "synaptic operations": Figure(
-        23.6e-12, "joule", "synaptic operation, at least", _TABLE
-    ),
+    "synaptic operations": Figure(23.6e-12, "joule", "synaptic operation, at least", _TABLE),
     "active updates": Figure(81e-12, "joule", "update of an active neuron", _TABLE),
     "idle updates": Figure(52e-12, "joule", "update of an inactive neuron", _TABLE),
     "learning updates": Figure(120e-12, "joule", "synaptic update, pairwise STDP", _TABLE),

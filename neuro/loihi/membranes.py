@@ -122,7 +122,6 @@ class Decays:
         error = mean * shift - lost / threshold
         return float(error) if np.ndim(error) == 0 else np.asarray(error)
 
-
     @property
     def gain(self) -> Value:
         """By how much the response to steady arrivals becomes larger."""

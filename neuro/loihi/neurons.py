@@ -85,9 +85,7 @@ class LIF(NeuronModel):
             "bias": numbers["bias_mant"] * 2.0 ** numbers["bias_exp"],
             "threshold": ALIGNMENT * numbers["vth"],
         }
-        arriving = " + ".join(
-            _arrival(port, int(exponent)) for port, exponent in exponents.items()
-        )
+        arriving = " + ".join(_arrival(port, int(exponent)) for port, exponent in exponents.items())
         kept = _kept("u", derived["keep_u"])
         current = f"{kept} + {arriving}" if kept else arriving
         top = STATE_LIMIT - 1

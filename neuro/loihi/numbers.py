@@ -143,9 +143,7 @@ def check_range(values: Any, kind: str, where: str) -> None:
     array = np.asarray(values, np.float64)
     wrong = array[(array < low) | (array > high)]
     if wrong.size:
-        raise DescriptionError(
-            f"{where} is {wrong.flat[0]:g}; Loihi has room for {low} to {high}"
-        )
+        raise DescriptionError(f"{where} is {wrong.flat[0]:g}; Loihi has room for {low} to {high}")
 
 
 def _check_format(bits: int, sign_mode: str) -> None:

@@ -19,7 +19,6 @@ ACCUMULATOR_BITS = 15
 MEMORYLESS = 1e-3
 
 
-
 @dataclass(frozen=True)
 class Factor:
     """``variable + constant``, or its sign; the variable is x1, x2, y1, y2, y3, w or t."""

@@ -237,11 +237,11 @@ def quantise(
             made.measure(name, population)
     for name, projection in network.projections.items():
         made.synapses[name] = _synapses(
-                network,
-                projection,
-                _of(bits, name, WEIGHT_BITS),
-                _of(sign_mode, name, "auto"),
-            )
+            network,
+            projection,
+            _of(bits, name, WEIGHT_BITS),
+            _of(sign_mode, name, "auto"),
+        )
     return made.make()
 
 
@@ -520,9 +520,7 @@ class _Maker:
         )
 
 
-def _synapses(
-    network: Network, projection: Projection, bits: int, sign_mode: str
-) -> _Synapses:
+def _synapses(network: Network, projection: Projection, bits: int, sign_mode: str) -> _Synapses:
     where = f"projection {projection.name!r}"
     if projection.plasticity is not None:
         raise CompileError(

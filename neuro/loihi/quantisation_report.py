@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from neuro.notebook import table
+from neuro.loihi.tables import Table, Tables
 
 #: Predicted sub-threshold errors above this share of the threshold are pointed out.
 WORRYING = 0.02
@@ -93,42 +93,8 @@ class Change:
         return (self.spikes_chip - self.spikes) / max(self.spikes, 1)
 
 
-#: The header of a table, and its rows.
-_Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
-
-
-class _Tables:
-    """Printing of a title and tables."""
-
-    def _title(self) -> str:
-        raise NotImplementedError
-
-    def _tables(self) -> list[_Table]:
-        raise NotImplementedError
-
-    def __str__(self) -> str:
-        lines = [self._title()]
-        for header, rows in self._tables():
-            columns = list(zip(header, *rows, strict=True))
-            widths = [max(map(len, column)) for column in columns]
-            for line in (header, *rows):
-                cells = (
-                    cell.rjust(w) if i else cell.ljust(w)
-                    for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-                )
-                lines.append("  " + "  ".join(cells).rstrip())
-        return "\n".join(lines)
-
-    def to_html(self) -> str:
-        """The tables in HTML, to be put into a page."""
-        return "".join(table(self._title(), header, rows) for header, rows in self._tables())
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
-
 @dataclass(frozen=True)
-class QuantisationReport(_Tables):
+class QuantisationReport(Tables):
     """What quantisation did to a network, by name of population (no sources) and projection."""
 
     network: str
@@ -144,12 +110,14 @@ class QuantisationReport(_Tables):
         """Everything, as plain numbers, texts, lists and dictionaries (for JSON)."""
         return asdict(self)
 
-    def _title(self) -> str:
+    def title(self) -> str:
+        """Name of the network, and what is worrying."""
         found = self.worrying
         note = f"; above {WORRYING:.0%} of the threshold: {', '.join(found)}" if found else ""
         return f"network {self.network!r} in whole numbers{note}"
 
-    def _tables(self) -> list[_Table]:
+    def tables(self) -> list[Table]:
+        """Populations, and projections."""
         populations: list[tuple[str, ...]] = [
             (
                 name,
@@ -178,7 +146,7 @@ class QuantisationReport(_Tables):
 
 
 @dataclass(frozen=True)
-class Comparison(_Tables):
+class Comparison(Tables):
     """The spikes of a network in floats and in whole numbers, by name of population."""
 
     network: str
@@ -189,10 +157,12 @@ class Comparison(_Tables):
         """Everything, as plain numbers, texts and dictionaries (for JSON)."""
         return asdict(self)
 
-    def _title(self) -> str:
+    def title(self) -> str:
+        """Name of the network, and how long it ran."""
         return f"network {self.network!r} over {self.steps} steps, in floats and in whole numbers"
 
-    def _tables(self) -> list[_Table]:
+    def tables(self) -> list[Table]:
+        """Spikes of each population."""
         rows: list[tuple[str, ...]] = [
             (
                 name,

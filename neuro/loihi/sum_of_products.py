@@ -347,8 +347,9 @@ class _Execution:
         decays = {}
         for assign in self.step.decay:
             match assign.expression:
-                case Binary(op="*", left=Const(value=a), right=Name(id=name)) | Binary(
-                    op="*", left=Name(id=name), right=Const(value=a)
+                case (
+                    Binary(op="*", left=Const(value=a), right=Name(id=name))
+                    | Binary(op="*", left=Name(id=name), right=Const(value=a))
                 ) if name == assign.target and 0 <= a <= 1:
                     decays[name] = float(a)
                 case Name(id=name) if name == assign.target:
@@ -467,9 +468,7 @@ class _Execution:
             kept -= Polynomial({tuple(sorted((TAG, UNIT))): 1.0 - a})
         tags = {self.tag: kept} if self.tag else {}
         w_post, tag_post = self._run(step.on_post, base | pre | post | tags, "on_post")
-        after = {
-            n: p + spike.scaled(gained[n]) for n, p in post.items()
-        }
+        after = {n: p + spike.scaled(gained[n]) for n, p in post.items()}
         tags = {n: p + spike * tag_post for n, p in tags.items()}
         w_step, tag_step = self._run(step.on_step, base | pre | after | tags, "on_step")
         parts = (w_pre, w_post, w_step)

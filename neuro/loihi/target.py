@@ -105,9 +105,7 @@ _WEIGHT_BITS = Range(1, WEIGHT_BITS, f"{_NENGO} block.py; {_LAVA}")
 _CURRENT_DECAY = Range(*RANGES["du"], f"12 bits: {_NENGO} discretize.py; {_LAVA}")
 _VOLTAGE_DECAY = Range(*RANGES["dv"], f"12 bits: {_NENGO} discretize.py; {_LAVA}")
 _THRESHOLD = Range(*RANGES["vth"], f"17 bits, in units of 64: {_NENGO} discretize.py; {_LAVA}")
-_BIAS_MANTISSA = Range(
-    *RANGES["bias_mant"], f"13 bits with sign: {_NENGO} discretize.py; {_LAVA}"
-)
+_BIAS_MANTISSA = Range(*RANGES["bias_mant"], f"13 bits with sign: {_NENGO} discretize.py; {_LAVA}")
 _BIAS_EXPONENT = Range(*RANGES["bias_exp"], f"3 bits: {_NENGO} discretize.py; {_LAVA}")
 _STATE = Limit(STATE_LIMIT - 1, "units of v", f"24 bits with sign: {_LAVA}")
 _DELAY = Limit(DELAY_MAX, "steps", f"{_DAVIES}, p. 92; lava-dl netx/utils.py")
