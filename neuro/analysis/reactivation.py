@@ -8,7 +8,9 @@ little, because units differ in how readily they fire, so each is tested against
 
 - *match* and *top*, against shuffled units: do the units fire in sleep that are active awake?
 - *specific*, against patterns in which each unit keeps its activities but not the classes that
-  they belong to: do windows resemble single classes, beyond what all classes have in common?
+  they belong to: do units that respond to the same classes fire in the same windows, beyond what
+  all classes have in common? It says little of an output layer with one unit a class, where
+  no two units share a class.
 """
 
 from __future__ import annotations

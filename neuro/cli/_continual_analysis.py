@@ -107,8 +107,8 @@ EXPLANATION = (
     "images of one class), before → after; fell: seeds in which that between classes fell. "
     "Weights: the matrix that leads to the layer. Replay: correlation of the awake patterns of "
     "classes with firing in windows of sleep, beside shuffled units; p: all seeds together "
-    "(Fisher). p of classes: whether windows resemble single classes beyond what all classes "
-    "have in common."
+    "(Fisher). p of classes: whether units that respond to the same classes fire in the same "
+    "windows; it says little of an output layer with one unit a class."
 )
 
 HEADER = (

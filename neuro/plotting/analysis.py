@@ -172,6 +172,7 @@ def _counts(ax: Axes, label: str) -> None:
     # Empty bins have no place on a logarithmic axis; 0.5 leaves room below a single weight.
     ax.set_yscale("log", nonpositive="clip")
     ax.set_ylim(0.5, 20 * ax.get_ylim()[1])  # room for the legend
+    ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel(label)
     ax.set_ylabel("synapses")
     ax.legend(loc="upper center", ncols=2, fontsize=8)
