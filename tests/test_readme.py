@@ -1,4 +1,4 @@
-"""The Python of README.md runs as it stands there and shows what it says."""
+"""The Python of README.md and docs/loihi.md runs as it stands there and shows what it says."""
 
 import json
 import os
@@ -7,13 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parent.parent / "README.md"
+import pytest
+
+import neuro as nr
+
+ROOT = Path(__file__).parent.parent
 
 
-def test_the_code_of_the_readme(tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 4
-    script = tmp_path / "readme.py"
+def run(page, count, tmp_path):
+    """Lines that the ``count`` blocks of Python on a page print."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert len(blocks) == count
+    script = tmp_path / "page.py"
     script.write_text("\n".join(blocks))
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(script)],
@@ -23,9 +28,22 @@ def test_the_code_of_the_readme(tmp_path):
         env=os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
     )
     assert done.returncode == 0, done.stderr
-    accuracy, reference, brian2, torch, *program, items = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+def test_the_code_of_the_readme(tmp_path):
+    accuracy, reference, brian2, torch, *program, items = run("README.md", 4, tmp_path)
     assert float(accuracy) > 0.5
     assert reference.split()[1] == brian2.split()[1] == torch.split()[1]
     assert any("arrive inp_exc" in line for line in program)
     few, some, many = json.loads(items)
     assert few < some < many
+
+
+@pytest.mark.skipif(nr.backends().get("lava") is not True, reason="Lava is not here")
+def test_the_code_of_the_page_on_loihi(tmp_path):
+    lines = run("docs/loihi.md", 6, tmp_path)
+    assert any("in whole numbers" in line for line in lines)
+    assert any("demo fits Loihi 2: 1 core" in line for line in lines)
+    assert any("dw = y0*x1 - y0*x2 - x0*y1" in line for line in lines)
+    assert float(lines[-1]) != 0.05
