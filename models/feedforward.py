@@ -222,13 +222,20 @@ class FeedForward:
             )
         targets = torch.eye(self.sizes[-1], device=self.device)
         guard.begin(self.weights, frozenset(y.tolist()))
+        tethers = guard.tethers()
         for _ in range(epochs):
             order = torch.from_numpy(stream.permutation(len(x))).to(self.device)
             for chosen in torch.split(order, batch_size):
                 allowed = None if self._allowed is None else self._allowed[y[chosen]]
                 seen = forward(x[chosen], self.weights, self._masks(len(chosen), stream))
                 error = self.readout.error(seen.currents[-1].detach(), targets[y[chosen]], allowed)
-                self._step(seen, error / len(chosen), learning_rates, momentum, guard)
+                before = [w.detach().clone() for w in self.weights] if guard.watches_steps else []
+                own = self._step(seen, error / len(chosen), learning_rates, momentum, guard)
+                for tether, w, rate in zip(tethers, self.weights, learning_rates, strict=False):
+                    # In the long run a gradient moves a weight by this much: the momentum's sum.
+                    tether.pull(w.detach(), rate / (1.0 - momentum))
+                if before:
+                    guard.stepped(own, before, [w.detach() for w in self.weights])
                 if progress is not None:
                     progress(len(chosen))
         if not all(bool(torch.isfinite(w).all()) for w in self.weights):
@@ -247,8 +254,11 @@ class FeedForward:
         rates: Sequence[float],
         momentum: float,
         guard: Regulariser,
-    ) -> None:
-        """One step of descent from the error that output currents send back."""
+    ) -> Sequence[Tensor]:
+        """One step of descent from the error that output currents send back.
+
+        Returns the gradients of the task's own loss.
+        """
         extra = guard.loss(self.weights, seen.inputs[0], seen.currents[-1])
         own = torch.autograd.grad(
             seen.currents[-1], self.weights, error, retain_graph=extra is not None
@@ -257,13 +267,11 @@ class FeedForward:
         if extra is not None:
             added = torch.autograd.grad(extra, self.weights, materialize_grads=True)
             descended = [a + b for a, b in zip(own, added, strict=True)]
-        before = [w.detach().clone() for w in self.weights] if guard.watches_steps else []
         with torch.no_grad():
             for w, v, g, rate in zip(self.weights, self._velocity, descended, rates, strict=True):
                 v.mul_(momentum).add_(g, alpha=rate)
                 w.sub_(v)
-        if before:
-            guard.stepped(own, before, [w.detach() for w in self.weights])
+        return own
 
     def _masks(self, rows: int, stream: np.random.Generator) -> list[Tensor | float]:
         """Which hidden units take part, for each image of a batch."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from neuro.errors import DescriptionError
 from neuro.learning.feedforward import Pass, softmax_within
-from neuro.learning.regulariser import Learned, Regulariser
+from neuro.learning.regulariser import Learned, Regulariser, Tether
 
 BATCH = 250
 """Images whose Fisher information is computed at a time."""
@@ -87,15 +87,14 @@ class ElasticWeights(Regulariser):
         """Remember where the weights are."""
         self.anchor = [w.detach().clone() for w in weights]
 
-    def loss(self, weights: Sequence[Tensor], x: Tensor, currents: Tensor) -> Tensor | None:
+    def tethers(self) -> list[Tether]:
         """The quadratic term, from the second task on."""
         if not self.fisher:
-            return None
-        terms = [
-            (f * (w - w0).square()).sum()
-            for f, w, w0 in zip(self.fisher, weights, self.anchor, strict=True)
+            return []
+        return [
+            Tether(self.strength * f, w0)
+            for f, w0 in zip(self.fisher, self.anchor, strict=True)
         ]
-        return 0.5 * self.strength * torch.stack(terms).sum()
 
     def finish(self, learned: Learned) -> None:
         """Add the Fisher information of the task."""

@@ -3,6 +3,12 @@
 A regulariser belongs to a feed-forward network (:mod:`neuro.models.feedforward`), which calls it
 at four moments: before a task, for every mini-batch, after every step, and after the task. What
 happens to the weights between two tasks (sleep) is so part of what the next task must keep.
+
+Terms of the loss come in two forms. What is quadratic in the weights is a :class:`Tether`. Its
+strengths span many orders of magnitude, and explicit descent diverges where strength times
+learning rate exceeds 2, so it is descended implicitly (a proximal step, Parikh & Boyd 2014,
+Foundations and Trends in Optimization 1:127): same minima, stable for every strength.
+Everything else is :meth:`Regulariser.loss`, which is descended like the task's own.
 """
 
 from __future__ import annotations
@@ -41,6 +47,25 @@ class Learned:
     stream: np.random.Generator
 
 
+@dataclass(frozen=True)
+class Tether:
+    r"""The term :math:`\frac12 \sum_i k_i (\theta_i - \theta^*_i)^2` of one weight matrix.
+
+    Attributes
+    ----------
+    stiffness, anchor : Tensor
+        :math:`k \ge 0` and :math:`\theta^*`, both ``[pre, post]``.
+    """
+
+    stiffness: Tensor
+    anchor: Tensor
+
+    def pull(self, w: Tensor, rate: float) -> None:
+        """Move ``w`` in place to where one implicit step of the rate leads."""
+        reach = self.stiffness * rate
+        w.lerp_(self.anchor, reach / (1.0 + reach))
+
+
 class Regulariser:
     """Protects nothing; the others redefine what they need."""
 
@@ -49,6 +74,10 @@ class Regulariser:
 
     def begin(self, weights: Sequence[Tensor], classes: frozenset[int]) -> None:
         """Before the first step of a task that brings ``classes``."""
+
+    def tethers(self) -> list[Tether]:
+        """One for each weight matrix, input side first; none: the weights are free."""
+        return []
 
     def loss(self, weights: Sequence[Tensor], x: Tensor, currents: Tensor) -> Tensor | None:
         """A scalar to be added to the mean loss of a mini-batch; None: nothing.

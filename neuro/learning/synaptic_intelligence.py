@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from neuro.errors import DescriptionError
-from neuro.learning.regulariser import Learned, Regulariser
+from neuro.learning.regulariser import Learned, Regulariser, Tether
 
 
 class SynapticIntelligence(Regulariser):
@@ -57,15 +57,14 @@ class SynapticIntelligence(Regulariser):
         self.anchor = [w.detach().clone() for w in weights]
         self.path = [torch.zeros_like(w) for w in self.anchor]
 
-    def loss(self, weights: Sequence[Tensor], x: Tensor, currents: Tensor) -> Tensor | None:
+    def tethers(self) -> list[Tether]:
         """The quadratic term, from the second task on."""
         if not self.importance:
-            return None
-        terms = [
-            (o * (w - w0).square()).sum()
-            for o, w, w0 in zip(self.importance, weights, self.anchor, strict=True)
+            return []
+        return [
+            Tether(2.0 * self.strength * o, w0)
+            for o, w0 in zip(self.importance, self.anchor, strict=True)
         ]
-        return self.strength * torch.stack(terms).sum()
 
     def stepped(
         self, gradients: Sequence[Tensor], before: Sequence[Tensor], after: Sequence[Tensor]
