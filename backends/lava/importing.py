@@ -8,13 +8,36 @@ Its one fault on Python 3.11 and later are dataclass fields with an unhashable d
 from __future__ import annotations
 
 import dataclasses
+import platform
 from typing import Any
 
 import numpy as np
 
+#: Commands that install what this adapter is made for.
+MEND = (
+    "pip install 'numpy>=2.0,<2.4' asteval networkx; pip install --no-deps"
+    " --ignore-requires-python --force-reinstall lava-nc==0.10.0"
+)
+
 
 def import_lava() -> None:
-    """Import the parts of Lava that need help; the rest can then be imported as usual."""
+    """Import the parts of Lava that need help; the rest can then be imported as usual.
+
+    Raises
+    ------
+    ImportError
+        Lava does not work with what is installed; the message has the command that mends it.
+    """
+    try:
+        _import_lava()
+    except Exception as error:
+        raise ImportError(
+            f"Lava cannot be imported with Python {platform.python_version()} and NumPy"
+            f" {np.__version__} ({type(error).__name__}: {error}); run: {MEND}"
+        ) from error
+
+
+def _import_lava() -> None:
     original = dataclasses.dataclass
 
     def hashable(cls: Any = None, **options: Any) -> Any:

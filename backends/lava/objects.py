@@ -89,7 +89,7 @@ def processes_of(
     program = lower(network, dt, "loihi")
     for name, reason in beyond_library(program).items():
         raise CompileError(f"{name!r} of network {network.name!r} has no process: {reason}")
-    sources = {p: _source(p, program.sizes[p], s, steps) for p, s in program.sources.items()}
+    sources = {p: _source(program.sizes[p], s, steps) for p, s in program.sources.items()}
     populations = {p: neurons(program, p) for p in program.sizes if p not in sources}
     projections = {}
     out = {name: p.s_out for name, p in (sources | populations).items()}
@@ -103,13 +103,13 @@ def processes_of(
     return LavaObjects(sources, populations, projections)
 
 
-def _source(name: str, size: int, source: Any, steps: int) -> Any:
+def _source(size: int, source: Any, steps: int) -> Any:
     from lava.proc.io.source import RingBuffer
 
     at, units = source.events(0, steps)
     data = np.zeros((size, steps), np.int32)
     data[units, at] = 1
-    return RingBuffer(data=data, name=name)
+    return RingBuffer(data=data)
 
 
 def _check_hardware() -> None:
