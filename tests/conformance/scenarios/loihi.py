@@ -19,7 +19,7 @@ def whole(
 
 @scenario(precision="loihi")
 def integers_of_every_sign(w: Weights) -> nr.Network:
-    """Loihi: weights of three sign modes and many bits, at their limits; exponents of both signs."""
+    """Loihi: weights of three sign modes and many bits, at their limits; both signs of exponent."""
     rng = np.random.default_rng(11)
     net = nr.Network("signs", seed=3)
     source = net.population("in", nr.Poisson(rate=80.0), 24)
