@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +13,11 @@ from numpy.typing import NDArray
 from neuro.analysis import SleepAnalyst
 from neuro.cli._errors import InterruptedJobError
 from neuro.datasets import Dataset
-from neuro.learning.continual import ContinualProtocol, Observer
+from neuro.learning.condition import Condition, condition
+from neuro.learning.continual import Observer
 from neuro.learning.continual_results import SeedResult
-from neuro.learning.presets import Preset, preset, read_preset
-from neuro.learning.sleep import BACKEND_GATES
 from neuro.progress import Bar
+from neuro.provenance import code_fingerprint
 from neuro.report import versions
 from neuro.results import RunFolder, key_of
 
@@ -121,24 +118,6 @@ class Request:
         return (self.asked, *(name for name in others if name != self.asked))
 
 
-@dataclass(frozen=True)
-class Condition:
-    """One row of the table: how the network learns, and whether it sleeps."""
-
-    name: str
-    preset: Preset
-    protocol: ContinualProtocol
-    backend: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything that influences its results, as plain data."""
-        return {
-            "preset": self.preset.to_json(),
-            "protocol": asdict(self.protocol),
-            "sleep": self.backend or "none",
-        }
-
-
 def conditions(request: Request) -> dict[str, Condition]:
     """The conditions of a request by name.
 
@@ -149,59 +128,23 @@ def conditions(request: Request) -> dict[str, Condition]:
     """
     made = {}
     for name in request.names:
-        joint = name == "joint"
         rehearsal = request.rehearsal if name.endswith("rehearsal") else 0.0
-        rehearsal = request.old_data.get(name, rehearsal)
-        settings = _base_preset(request, joint).with_values(dict(request.settings))
-        sleeps = name.startswith("sleep")
-        if sleeps and request.sleep in BACKEND_GATES and "gate" not in dict(request.settings):
-            settings = replace(settings, gate=BACKEND_GATES[request.sleep])
+        made[name] = condition(
+            request.dataset,
+            learner=request.learner,
+            regulariser=request.regulariser,
+            sleep=request.sleep if name.startswith("sleep") else "none",
+            rehearsal=request.old_data.get(name, rehearsal),
+            joint=name == "joint",
+            preset=request.preset,
+            settings=dict(request.settings),
+            scenario=request.scenario,
+            evaluate_on=request.evaluate_on,
+        )
         if name == "plain":  # the same network, trained alike, without its regulariser
-            settings = replace(settings, regulariser="none")
-        made[name] = Condition(
-            name,
-            settings,
-            ContinualProtocol(
-                images_per_task=settings.images_per_task,
-                rehearsal=rehearsal,
-                joint=joint,
-                evaluate_on=request.evaluate_on,
-                scenario=request.scenario,
-            ),
-            request.sleep if sleeps else None,
-        )
+            settings = replace(made[name].preset, regulariser="none")
+            made[name] = replace(made[name], preset=settings)
     return made
-
-
-def _base_preset(request: Request, joint: bool) -> Preset:
-    def shipped(name: str) -> Preset:
-        return preset(
-            name, joint=joint, learner=request.learner, regulariser=request.regulariser
-        )
-
-    chosen = request.preset
-    if chosen is not None and chosen.endswith(".json"):
-        base = shipped(request.dataset)
-        # A file is the result of a search for learning in sequence; joint training keeps its own.
-        return base if joint else read_preset(Path(chosen), base)
-    return shipped(chosen or request.dataset)
-
-
-def code_fingerprint() -> str:
-    """Hash of the sources that results depend on: changed code must not reuse old results."""
-    digest = hashlib.blake2b(digest_size=8)
-    presentation = ("cli", "plotting", "report.py")
-    for package in ("neuro", "neuro.models", "neuro.backends"):
-        spec = find_spec(package)
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            root = Path(folder)
-            for path in sorted(root.rglob("*")):
-                inside = path.relative_to(root)
-                if path.suffix not in (".py", ".cpp", ".h") or inside.parts[0] in presentation:
-                    continue
-                digest.update(f"{package}/{inside}".encode())
-                digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuro import datasets
+from neuro import datasets, provenance
 from neuro.cli import _continual_job as jobs
 from neuro.cli import main
-
-code_fingerprint = jobs.code_fingerprint
+from neuro.provenance import code_fingerprint
 
 QUICK = ["--images-per-task", "30", "--set", "sleep_steps=20", "--set", "hidden=20"]
 
@@ -313,7 +312,7 @@ def test_code_fingerprint_covers_sources_but_not_presentation(
         spec.submodule_search_locations = [str(tmp_path / found[name])]
         return spec
 
-    monkeypatch.setattr(jobs, "find_spec", find_spec)
+    monkeypatch.setattr(provenance, "find_spec", find_spec)
     first = code_fingerprint()
     (tmp_path / "neuro" / "cli" / "a.py").write_text("x = 2\n")
     (tmp_path / "neuro" / "__pycache__").mkdir()
