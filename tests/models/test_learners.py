@@ -240,7 +240,7 @@ def test_regularisers_do_not_help_where_the_task_is_not_told(
     digits: Dataset, regulariser: str
 ) -> None:
     p = preset("digits", learner="ff", regulariser=regulariser)
-    assert 0.15 < run(digits, p, ContinualProtocol(), 0).final_accuracy < 0.3
+    assert 0.1 < run(digits, p, ContinualProtocol(), 0).final_accuracy < 0.35
 
 
 def test_a_regulariser_of_strength_0_changes_nothing(digits: Dataset) -> None:
