@@ -1,0 +1,137 @@
+"""``neuro compare``: a whole table of continual learning, in parallel, resumable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neuro.errors import JobError
+
+EXAMPLES = r"""An example, the file sleep.toml:
+
+\[table]
+datasets = \["digits"]
+seeds = "0-4"
+
+\[\[row]]
+name = "EP"
+
+\[\[row]]
+name = "EP + sleep"
+sleep = "reference"
+set.sleep_steps = 2000
+
+neuro compare sleep.toml --jobs 2
+(two rows, five seeds each, a table in results/sleep)
+
+The paper's comparison: examples/paper_comparison.toml (hours).
+The same in small, on digits: examples/quick_comparison.toml."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(epilog=EXAMPLES)(compare)
+
+
+def compare(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG.toml", help="What to compare; see below.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for finished cells, table.md, table.csv, report.html and metrics.json. "
+            "By default results/NAME, after the file."
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Worker processes, one thread each; by default as many as there are cores. "
+            "The numbers do not depend on it."
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Instead of the file's, for every row: A-B (both included) or one."),
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder to look for data files in first, see 'neuro continual'."),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the content of metrics.json instead of the table."),
+    ] = False,
+) -> None:
+    """Compare ways to learn continually: every row, data set and seed of a file, in parallel.
+
+    The file has a section "table" and a section "row" for each way to learn.
+    A row has a name and the options of 'neuro continual': learner, regulariser,
+    sleep (none, unless written), rehearsal, joint, scenario, preset,
+    images_per_task, epochs, and set.KEY for any setting; besides, datasets and
+    seeds. What the table says of these holds for every row that says nothing
+    else. Only the table has title, evaluate_on (test or validation) and device.
+
+    All is checked before anything runs. A finished run is kept at once: the same
+    command continues after an interruption, and after a change to the file it
+    computes what changed. A run that fails is named in the table and does not
+    stop the others; the exit status is then 1.
+    """
+    import json
+    import os
+
+    from neuro.cli import _compare_output as output
+    from neuro.cli._errors import InterruptedJobError
+    from neuro.cli._options import check_device, parse_seeds
+    from neuro.learning import comparison_table
+    from neuro.learning.comparison import read_comparison
+    from neuro.models.comparison import prepare, run_comparison
+    from neuro.provenance import code_fingerprint
+    from neuro.report import versions
+    from neuro.results import RunFolder
+
+    if jobs is not None and jobs < 1:
+        raise JobError(f"--jobs {jobs}: give at least 1")
+    comparison = read_comparison(config, None if seeds is None else parse_seeds(seeds))
+    data = prepare(comparison, data_root)
+    check_device(comparison.device)
+    folder = RunFolder(out or Path("results") / config.stem)
+    about = {
+        "job": "compare",
+        **comparison.to_json(),
+        "code": code_fingerprint(),
+        "versions": versions(),
+    }
+    folder.begin(*output.FINISHED)
+    folder.write_json("config.json", about)
+    with output.Display() as display:
+        try:
+            outcomes = run_comparison(
+                comparison,
+                data,
+                folder,
+                jobs=jobs or len(os.sched_getaffinity(0)),
+                data_root=data_root,
+                watcher=display,
+            )
+        except KeyboardInterrupt:
+            raise InterruptedJobError(
+                f"interrupted; {display.finished_cells} of {display.total} runs are finished and "
+                f"kept in {folder.path}: the same command continues there"
+            ) from None
+    groups = output.grouped(comparison, outcomes)
+    output.write(comparison, groups, folder, about)
+    if as_json:
+        typer.echo(json.dumps(comparison_table.metrics(comparison, groups), indent=1))
+    else:
+        output.print_table(comparison, groups)
+        typer.echo(f"written to {folder.path}: table.md, table.csv, report.html, metrics.json")
+    failed = sum(len(group.failures) for group in groups)
+    if failed:
+        raise JobError(
+            f"{failed} of {len(outcomes)} runs failed; the table names them, and the same "
+            "command tries them again"
+        )
