@@ -66,7 +66,8 @@ def case(
     spikes = generator.random((units, total)) < 0.05
     ours, theirs = [], []
     with tempfile.TemporaryDirectory() as folder:
-        data = {f"w{i}": w for i, w in enumerate(weights)} | {"layers": layer_count, "runs": 1}
+        data: dict[str, Any] = {f"w{i}": w for i, w in enumerate(weights)}
+        data |= {"layers": layer_count, "runs": 1}
         data |= {"spikes": spikes, "steps": steps, "warm": WARM, "threshold": 1.0}
         np.savez(Path(folder) / "data.npz", dv=-np.expm1(-DT / TAU), **data)
         for _ in range(repeats):
