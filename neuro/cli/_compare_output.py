@@ -124,8 +124,8 @@ def print_table(comparison: Comparison, groups: Sequence[Group]) -> None:
     console = Console(highlight=False)
     console.print(f"\n{comparison.title}", style="bold", markup=False)
     console.print(shown)
-    for line in [*tables.failures(groups), tables.explanation(comparison)]:
-        console.print(line, markup=False)
+    for remark in [*tables.failures(groups), tables.explanation(comparison)]:
+        console.print(remark, markup=False)
 
 
 def write(

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neuro.errors import JobError
 from neuro.learning import presets
 from neuro.learning.continual import ContinualProtocol
 from neuro.learning.presets import Preset, read_preset
@@ -77,13 +78,20 @@ def condition(
     Raises
     ------
     NeuroError
-        If a preset does not exist or a setting is unknown or impossible.
+        If a preset does not exist or a setting is unknown or impossible, be it only where it
+        is to sleep.
     """
     changes = dict(settings or {})
     made = _base(dataset, learner, regulariser, preset, joint).with_values(changes)
     sleeps = sleep != "none" and not joint
-    if sleeps and sleep in BACKEND_GATES and "gate" not in changes:
-        made = replace(made, gate=BACKEND_GATES[sleep])
+    if sleeps and sleep in BACKEND_GATES:
+        needed = BACKEND_GATES[sleep]
+        if changes.get("gate", needed) != needed:
+            raise JobError(
+                f"gate is {made.gate!r}, but sleep on {sleep!r} learns with {needed!r} only; "
+                f"leave gate out, or sleep on another backend"
+            )
+        made = replace(made, gate=needed)
     protocol = ContinualProtocol(
         images_per_task=made.images_per_task,
         rehearsal=rehearsal,
