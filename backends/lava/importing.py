@@ -8,10 +8,15 @@ Its one fault on Python 3.11 and later are dataclass fields with an unhashable d
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+
+from neuro.errors import BackendError
 
 #: Commands that install what this adapter is made for.
 MEND = (
@@ -27,9 +32,13 @@ def import_lava() -> None:
     ------
     ImportError
         Lava does not work with what is installed; the message has the command that mends it.
+    BackendError
+        Multiprocessing is set to start processes in another way than Lava's.
     """
     try:
         _import_lava()
+    except BackendError:
+        raise
     except Exception as error:
         raise ImportError(
             f"Lava cannot be imported with Python {platform.python_version()} and NumPy"
@@ -52,9 +61,34 @@ def _import_lava() -> None:
         from lava.magma.core.process.ports import ports
 
         ports.np = _WithNewshape()
-    from lava.magma.runtime.message_infrastructure import multiprocessing
+    with _start_method_may_be_set():
+        from lava.magma.runtime.message_infrastructure import (
+            multiprocessing as channels,
+        )
 
-    multiprocessing.SharedMemoryManager = AnonymousMemory
+    channels.SharedMemoryManager = AnonymousMemory
+
+
+@contextmanager
+def _start_method_may_be_set() -> Iterator[None]:
+    """Lava sets multiprocessing's start method when imported, which works only once a process."""
+    original = multiprocessing.set_start_method
+
+    def keep(method: str | None, force: bool = False) -> None:
+        found = multiprocessing.get_start_method(allow_none=True)
+        if found is None or force:
+            original(method, force)
+        elif found != method:
+            raise BackendError(
+                f"multiprocessing starts processes by {found!r}, but Lava needs {method!r}: call"
+                f" multiprocessing.set_start_method({method!r}) first in the program"
+            )
+
+    multiprocessing.set_start_method = keep
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method = original
 
 
 class _WithNewshape:

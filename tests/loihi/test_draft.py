@@ -126,7 +126,7 @@ def test_a_projection_without_integer_form_is_named_and_the_others_have_theirs()
 def test_errors_of_quantisation_are_warnings() -> None:
     net = nr.Network("long")
     net.population("in", nr.Poisson(rate=100.0), size=50)
-    net.population("out", nr.LIF(tau_m=3.9), size=2)
+    net.population("out", nr.LIF(tau_m=8.0), size=2)  # the slowest decay: 4 s
     net.connect("in", "out", weights=np.random.default_rng(5).normal(0.0, 5.0, (50, 2)))
     made = deploy(net, DT, duration=5 * DT)
     report = made.quantisation

@@ -3,12 +3,11 @@
 import os
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 
 import neuro as nr
-
-nir = pytest.importorskip("nir")
 
 DT = 1e-4
 STEPS = 1000
@@ -22,15 +21,25 @@ INPUT = 10 * np.array(
 SPIKES = [460, 510, 710, 760]
 
 
+#: The paper's file lif_norse.nir.
+LIF_NORSE = {"tau": 0.0025, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.1, "v_reset": 0.0}
+
+
 @pytest.fixture
 def graph():
-    folder = os.environ.get("NEURO_DATA")
-    if not folder:
-        pytest.skip("NEURO_DATA is not set: no NIR files; set it to the folder that holds nir/")
-    path = Path(folder) / "nir" / "lif_norse.nir"
+    lif = nir.LIF(**{key: np.array([value], np.float32) for key, value in LIF_NORSE.items()})
+    affine = nir.Affine(weight=np.ones((1, 1), np.float32), bias=np.zeros(1, np.float32))
+    return nir.NIRGraph.from_list(affine, lif)
+
+
+def test_the_graph_is_that_of_the_file(graph):
+    path = Path(os.environ.get("NEURO_DATA", "")) / "nir" / "lif_norse.nir"
     if not path.is_file():
-        pytest.skip(f"NEURO_DATA is {folder!r}, which holds no nir/lif_norse.nir")
-    return nir.read(path)
+        pytest.skip("the file is not here; set NEURO_DATA to the folder that holds nir/")
+    (lif, weight, bias), (lif_read, *affine_read) = parameters(graph), parameters(nir.read(path))
+    assert [weight, bias] == affine_read
+    for key in LIF_NORSE:
+        assert getattr(lif, key) == getattr(lif_read, key), key
 
 
 def parameters(graph):

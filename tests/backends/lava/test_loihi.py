@@ -240,3 +240,22 @@ def test_objects_for_users() -> None:
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "lava-loihi" in done.stdout
+
+
+@pytest.mark.parametrize(("method", "answer"), [("fork", "imported"), ("spawn", "call multiproc")])
+def test_a_start_method_that_is_set_already(method: str, answer: str) -> None:
+    """Lava would refuse any; it works with the one that it needs, and others are named."""
+    program = f"""
+import multiprocessing
+multiprocessing.set_start_method({method!r})
+from neuro.backends.lava.importing import import_lava
+from neuro.errors import BackendError
+try:
+    import_lava()
+    print("imported")
+except BackendError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert answer in done.stdout
