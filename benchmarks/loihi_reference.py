@@ -16,9 +16,10 @@ from neuro.random import stream
 #: How many times faster a step of the reference must be.
 BAR = 50.0
 
-#: Decays of current and voltage [1/4096], thresholds (in units of 64) and what they make.
+#: Decays of current and voltage [1/4096], and thresholds (in units of 64) with the mean rate of
+#: the layers at steps of 1 ms.
 DU, DV = 1000, 200
-ACTIVITIES = {"quiet": 3000, "busy": 300}
+THRESHOLDS = {"16 Hz": 5000, "37 Hz": 4000}
 
 
 def case(
@@ -40,7 +41,7 @@ def case(
     weights = list(2.0 * generator.integers(-128, 128, shape).astype(np.float64))
     spikes = generator.random((units, WARM + steps)) < 0.05
     results = []
-    for activity, threshold in ACTIVITIES.items():
+    for activity, threshold in THRESHOLDS.items():
         layers = Layers(
             neuron=nr.loihi.LIF(DU, DV, threshold),
             weights=weights,
