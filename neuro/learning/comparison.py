@@ -286,7 +286,7 @@ _SHARED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "rehearsal": (_is_fraction, "a fraction from 0 to 1, e.g. 0.02"),
     "joint": (lambda value: isinstance(value, bool), "true or false"),
     "scenario": (lambda value: value in ("class", "task"), '"class" or "task"'),
-    "preset": (_text, "the name of a data set, or of a .json file, in quotes"),
+    "preset": (_text, '"best", or the name of a data set or of a .json file, in quotes'),
     "images_per_task": (
         lambda value: value == "none" or _whole(value, 1),
         'a number from 1 on, or "none" for all',

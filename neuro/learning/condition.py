@@ -71,7 +71,8 @@ def condition(
     rehearsal, joint, scenario, evaluate_on
         See :class:`~neuro.learning.continual.ContinualProtocol`.
     preset : str, optional
-        Settings to start from instead: the name of another data set, or a ``.json`` file.
+        Settings to start from instead: ``"best"`` (:func:`neuro.learning.presets.best`), the name
+        of another data set, or a ``.json`` file.
     settings : mapping, optional
         Values that replace those of the preset.
 
@@ -82,7 +83,7 @@ def condition(
         is to sleep.
     """
     changes = dict(settings or {})
-    made = _base(dataset, learner, regulariser, preset, joint).with_values(changes)
+    made = _base(dataset, learner, regulariser, preset, joint, rehearsal).with_values(changes)
     sleeps = sleep != "none" and not joint
     if sleeps and sleep in BACKEND_GATES:
         needed = BACKEND_GATES[sleep]
@@ -103,11 +104,20 @@ def condition(
 
 
 def _base(
-    dataset: str, learner: str, regulariser: str, chosen: str | None, joint: bool
+    dataset: str,
+    learner: str,
+    regulariser: str,
+    chosen: str | None,
+    joint: bool,
+    rehearsal: float,
 ) -> Preset:
     def shipped(name: str) -> Preset:
         return presets.preset(name, joint=joint, learner=learner, regulariser=regulariser)
 
+    if chosen == "best":
+        return presets.best(
+            dataset, joint=joint, learner=learner, regulariser=regulariser, rehearsal=rehearsal
+        )
     if chosen is not None and chosen.endswith(".json"):
         base = shipped(dataset)
         # A file is the result of a search for learning in sequence; joint training keeps its own.

@@ -9,7 +9,8 @@ import pytest
 
 from neuro import datasets
 from neuro.errors import DescriptionError, JobError
-from neuro.learning.presets import Preset, parse_settings, preset, read_preset
+from neuro.learning.condition import condition
+from neuro.learning.presets import Preset, best, parse_settings, preset, read_preset
 
 
 @pytest.mark.parametrize("name", datasets.NAMES)
@@ -96,3 +97,23 @@ def test_bad_preset_files(tmp_path: Path, content: str, message: str) -> None:
 def test_missing_preset_file(tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"cannot read preset file .*no\.json"):
         read_preset(tmp_path / "no.json", preset("mnist"))
+
+
+@pytest.mark.parametrize("rehearsal", [0.0, 0.02])
+def test_best_settings_are_reached_by_name_and_may_be_changed(rehearsal: float) -> None:
+    made = condition("mnist", preset="best", sleep="brian2", rehearsal=rehearsal)
+    assert made.preset == best("mnist", rehearsal=rehearsal) != preset("mnist")
+    assert made.protocol.images_per_task == made.preset.images_per_task
+    changed = condition("mnist", preset="best", rehearsal=rehearsal, settings={"epochs": 7})
+    assert changed.preset.epochs == 7 and changed.preset.hidden == made.preset.hidden
+
+
+def test_best_is_the_ordinary_set_where_none_stronger_was_found() -> None:
+    assert best("digits") == preset("digits")
+    assert best("mnist", learner="bptt") == preset("mnist", learner="bptt")
+    assert best("mnist", joint=True) == preset("mnist", joint=True)
+    assert best("mnist", learner="ff", regulariser="si").regulariser == "si"
+    with pytest.raises(DescriptionError, match="no preset 'svhn'"):
+        best("svhn")
+    with pytest.raises(DescriptionError, match="no preset 'svhn'"):
+        condition("svhn", preset="best")
