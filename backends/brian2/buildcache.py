@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from neuro.backends.brian2.blueprint import Blueprint
 from neuro.backends.brian2.toolchain import SERIAL, Toolchain
 from neuro.equations.elementary import RECIPES
 from neuro.errors import BackendError
+from neuro.scratch import scratch_folder
 
 MANIFEST = "manifest.json"
 
@@ -48,22 +50,27 @@ def build(plan: Blueprint, cache: Path, tools: Toolchain = SERIAL) -> Path:
     target = _folder(cache, tools, manifest)
     if is_built(target):
         return target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f"{target.name[:12]}.building-", dir=target.parent))
-    except OSError as error:
-        raise BackendError(
-            f"brian2 ({tools.target}): cannot write to the cache {str(cache)!r}"
-            f" ({error.strerror}); set NEURO_CACHE or the option cache_dir to a folder that you"
-            " can write to"
-        ) from error
-    try:
+    with _workplace(target, cache, tools) as work:
         _build(plan, work, tools)
         (work / MANIFEST).write_text(json.dumps(manifest, indent=2))
         _move(work, target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return target
+
+
+@contextmanager
+def _workplace(target: Path, cache: Path, tools: Toolchain) -> Iterator[Path]:
+    """A folder beside the one that is to be."""
+    with ExitStack() as stack:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            work = stack.enter_context(scratch_folder("building-", target.parent))
+        except OSError as error:
+            raise BackendError(
+                f"brian2 ({tools.target}): cannot write to the cache {str(cache)!r}"
+                f" ({error.strerror}); set NEURO_CACHE or the option cache_dir to a folder that"
+                " you can write to"
+            ) from error
+        yield work
 
 
 def _build(plan: Blueprint, work: Path, tools: Toolchain) -> None:

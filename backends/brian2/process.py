@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 
 from neuro.backends.brian2.blueprint import Blueprint
@@ -16,6 +15,7 @@ from neuro.backends.brian2.piece import Outcome, Piece
 from neuro.backends.brian2.toolchain import Toolchain
 from neuro.errors import BackendError
 from neuro.progress import Progress
+from neuro.scratch import scratch_folder
 
 
 class ProcessRunner:
@@ -38,8 +38,7 @@ class ProcessRunner:
 
     def run(self, piece: Piece, progress: Progress) -> Outcome:
         """Run one piece; files live in a temporary folder, so runs can be made side by side."""
-        with tempfile.TemporaryDirectory(prefix="neuro-brian2-") as name:
-            folder = Path(name)
+        with scratch_folder("neuro-brian2-") as folder:
             write_input(self._plan, piece, folder)
             self._call(folder, piece.steps, progress)
             return read_output(self._plan, piece.steps, folder)
