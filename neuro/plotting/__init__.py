@@ -14,6 +14,7 @@ from neuro.plotting.continual import (
     sleep_raster,
     spikes_per_layer,
 )
+from neuro.plotting.sensitivity import sensitivity_curves
 from neuro.plotting.style import png, svg
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "comparison",
     "confusion_matrices",
     "png",
+    "sensitivity_curves",
     "sleep_raster",
     "spikes_per_layer",
     "svg",
