@@ -63,8 +63,8 @@ class Display(Watcher):
         self.total = total
 
     def started(self, cell: Cell) -> None:
-        """Show a bar."""
-        if self._bars is not None:
+        """Show a bar; a run may start again where a worker died."""
+        if self._bars is not None and cell not in self._tasks:
             self._tasks[cell] = self._bars.add_task(_name(cell), total=None, what="starts")
 
     def moved(self, cell: Cell, what: str, done: int, total: int) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from neuro.errors import JobError
+
+if TYPE_CHECKING:
+    from neuro.models.comparison_cell import Executor
 
 EXAMPLES = r"""An example, the file sleep.toml:
 
@@ -53,6 +56,22 @@ def compare(
             "The numbers do not depend on it."
         ),
     ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="local|dask",
+            help="Where runs run: local, processes of this machine; dask, a Dask cluster "
+            "(needs: pip install 'neuro\\[dask]').",
+        ),
+    ] = "local",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of the Dask cluster's scheduler, e.g. tcp://10.0.0.1:8786; its workers need "
+            "the same neuro and the data. Without it --executor dask starts --jobs workers here.",
+        ),
+    ] = None,
     seeds: Annotated[
         str | None,
         typer.Option(help="Instead of the file's, for every row: A-B (both included) or one."),
@@ -82,7 +101,6 @@ def compare(
     stop the others; the exit status is then 1.
     """
     import json
-    import os
 
     from neuro.cli import _compare_output as output
     from neuro.cli._errors import InterruptedJobError
@@ -94,8 +112,7 @@ def compare(
     from neuro.report import versions
     from neuro.results import RunFolder
 
-    if jobs is not None and jobs < 1:
-        raise JobError(f"--jobs {jobs}: give at least 1")
+    workers = _workers(executor, jobs, scheduler)
     comparison = read_comparison(config, None if seeds is None else parse_seeds(seeds))
     data = prepare(comparison, data_root)
     check_device(comparison.device)
@@ -114,7 +131,7 @@ def compare(
                 comparison,
                 data,
                 folder,
-                jobs=jobs or len(os.sched_getaffinity(0)),
+                executor=workers,
                 data_root=data_root,
                 watcher=display,
             )
@@ -136,3 +153,25 @@ def compare(
             f"{failed} of {len(outcomes)} runs failed; the table names them, and the same "
             "command tries them again"
         )
+
+
+def _workers(executor: str, jobs: int | None, scheduler: str | None) -> Executor:
+    """What runs the cells, as the options have it."""
+    import os
+
+    from neuro.models.comparison_dask import DaskCluster
+    from neuro.models.comparison_processes import Processes
+
+    if jobs is not None and jobs < 1:
+        raise JobError(f"--jobs {jobs}: give at least 1")
+    if executor not in ("local", "dask"):
+        raise JobError(f"unknown --executor {executor!r}; choose local or dask")
+    if scheduler is not None and executor != "dask":
+        raise JobError(f"--scheduler {scheduler} goes with --executor dask; add that")
+    if scheduler is not None and jobs is not None:
+        raise JobError(
+            f"--jobs {jobs} is for workers of this machine, those at --scheduler {scheduler} "
+            "run already; leave out one"
+        )
+    number = jobs or len(os.sched_getaffinity(0))
+    return DaskCluster(number, scheduler) if executor == "dask" else Processes(number)
