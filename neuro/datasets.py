@@ -12,6 +12,9 @@
 In a folder, ``NAME.npz`` (arrays ``train_images, train_labels, test_images, test_labels``) and
 the four idx files (plain or ``.gz``, in ``NAME/``, ``NAME/raw/`` or torchvision's folders) are
 understood; for CIFAR-10 the binary version, packed or not.
+
+A name may also be that of a folder of images, of a sequence of data sets, or of features of
+images: see :mod:`neuro.dataset_name`.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro import _imagefiles as files
+from neuro.dataset_name import DatasetName, is_folder
 from neuro.errors import DatasetError
 from neuro.random import stream
 
@@ -48,6 +52,9 @@ class Dataset:
         Number of classes.
     source : str
         Where the data came from, for reports.
+    parts : tuple of (str, int)
+        Name and number of classes of each data set that it consists of: their classes follow
+        one another. By default it is one data set.
 
     Raises
     ------
@@ -62,8 +69,16 @@ class Dataset:
     test_labels: NDArray[np.int64]
     n_classes: int = 10
     source: str = ""
+    parts: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.parts:
+            object.__setattr__(self, "parts", ((self.name, self.n_classes),))
+        if sum(count for _, count in self.parts) != self.n_classes:
+            raise DatasetError(
+                f"data set {self.name!r}: parts {self.parts} do not add up to "
+                f"{self.n_classes} classes"
+            )
         for part in ("train", "test"):
             self._check(part)
         if self.train_images.shape[1:] != self.test_images.shape[1:]:
@@ -203,6 +218,9 @@ _SOURCES: Mapping[str, _Source] = {
 NAMES = ("digits", *_SOURCES)
 """Names that :func:`load` knows."""
 
+FOLDER_SIDE = 32
+"""Pixels that a folder's images are shrunk to, on each side."""
+
 
 def cache_folder() -> Path:
     """Folder that downloads are kept in: ``neuro/datasets`` in the user's cache."""
@@ -216,7 +234,9 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Dataset:
     Parameters
     ----------
     name : str
-        ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, ``"kmnist"`` or ``"cifar10"``.
+        ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, ``"kmnist"`` or ``"cifar10"``; a folder
+        of images (``"pictures/"``); or features of one, such as ``"cifar10:conv"`` (see
+        :mod:`neuro.dataset_name`).
     root : path, optional
         Folder to look in first (see the module's docstring for what may lie there). ``digits``
         comes with scikit-learn and does not need it.
@@ -226,6 +246,7 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Dataset:
     Dataset
         ``digits`` has 8 × 8 float32 images (pixel/16) and a fixed split: 36 images of each class,
         360 in all, drawn once with seed 0, are the test set, the other 1437 the training set.
+        A folder's images are shrunk to 32 × 32 pixels.
 
     Raises
     ------
@@ -233,10 +254,32 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Dataset:
         If the name is unknown, no file is found anywhere and the download fails (the message
         lists every place), or a file is unreadable, damaged or has the wrong layout.
     """
-    if name not in NAMES:
-        raise DatasetError(f"unknown data set {name!r}; known are {', '.join(NAMES)}")
     if root is not None and not os.path.isdir(root):
         raise DatasetError(f"data folder {os.fspath(root)!r} is not a folder that exists")
+    parsed = DatasetName.parse(name)
+    images = _images(parsed, root)
+    if parsed.features is None:
+        return images
+    from neuro import features
+
+    return features.featured(
+        parsed, features.Pictures.of_dataset(images), features.extractor(parsed)
+    )
+
+
+def _images(name: DatasetName, root: str | os.PathLike[str] | None) -> Dataset:
+    """The images themselves of the data sets of a name."""
+    (single,) = name.sets
+    return _single(single, root)
+
+
+def _single(name: str, root: str | os.PathLike[str] | None) -> Dataset:
+    """One data set."""
+    if is_folder(name):
+        return _folder(Path(name))
+    if name not in NAMES:
+        hint = f"; for the folder write ./{name}" if os.path.isdir(name) else ""
+        raise DatasetError(f"unknown data set {name!r}; known are {', '.join(NAMES)}{hint}")
     if name == "digits":
         return _digits()
     source = _SOURCES[name]
@@ -261,6 +304,24 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Dataset:
     if not isinstance(found, tuple):  # pragma: no cover - the download just put it there
         raise DatasetError(f"data set {name!r} vanished from {path} after its download")
     return _dataset(name, source, found[1], source.url)
+
+
+def _folder(path: Path) -> Dataset:
+    """The images of a folder, small."""
+    from neuro._imagefolder import ImageFiles, read_folder
+
+    found = read_folder(path)
+    name = path.resolve().name
+    return Dataset(
+        f"{name}/",
+        np.stack(list(ImageFiles(found.train, FOLDER_SIDE))),
+        found.train_labels,
+        np.stack(list(ImageFiles(found.test, FOLDER_SIDE))),
+        found.test_labels,
+        n_classes=len(found.classes),
+        source=str(path),
+        parts=((name, len(found.classes)),),
+    )
 
 
 def _folders(source: _Source, root: str | os.PathLike[str] | None) -> list[tuple[Path, str]]:

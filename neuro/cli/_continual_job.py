@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neuro.analysis import SleepAnalyst
 from neuro.cli._errors import InterruptedJobError
+from neuro.dataset_name import DatasetName
 from neuro.datasets import Dataset
 from neuro.learning.condition import Condition, condition
 from neuro.learning.continual import Observer
@@ -65,7 +66,7 @@ class Request:
     @property
     def slug(self) -> str:
         """Short name of the request, for a folder: data, sleep, and what is not the default."""
-        parts = [self.dataset]
+        parts = [DatasetName.parse(self.dataset).slug]
         parts += [self.learner] if self.learner != "ep" else []
         parts += [self.regulariser] if self.regulariser != "none" else []
         parts += [self.scenario] if self.scenario != "class" else []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from neuro.cli import _continual_analysis as analysis
 from neuro.cli._continual_analysis import Analyses
 from neuro.cli._continual_job import LABELS, ORDER, Job
+from neuro.dataset_name import DatasetName
 from neuro.learning.continual import class_groups
 from neuro.learning.continual_results import SeedResult, summary
 from neuro.results import RunFolder
@@ -106,6 +107,13 @@ def table(job: Job, results: Results) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+def data_lines(job: Job) -> list[str]:
+    """What the images are, where that is not plain from their name."""
+    if DatasetName.parse(job.request.dataset).features is None:
+        return []
+    return [f"Images: {job.dataset.source}."]
+
+
 def spikes_lines(results: Results) -> list[str]:
     """For every condition that sleeps: its mean spikes per sleep, layer by layer."""
     counted = [(name, _spikes(results[name])) for name in ORDER if name in results]
@@ -144,7 +152,7 @@ def print_table(job: Job, results: Results, analyses: Analyses | None = None) ->
     console.print(f"\n[bold]{job.request.subject}[/bold], accuracy after all tasks")
     console.print(shown)
     more = [] if analyses is None else analysis.lines(job, results, analyses)
-    for line in [*spikes_lines(results), *more, _explanation(job)]:
+    for line in [*data_lines(job), *spikes_lines(results), *more, _explanation(job)]:
         console.print(line)
 
 
@@ -156,7 +164,7 @@ def _lead(job: Job, results: Results) -> str:
     parts = [f"A network learned {subject} two classes at a time, over {seeds} seed(s)."]
     if "sequential" in means:
         parts.append(
-            f"Without sleep it ended at {_per_cent(means['sequential'])} % of all ten classes."
+            f"Without sleep it ended at {_per_cent(means['sequential'])} % of all classes."
         )
     for name in ("plain", "rehearsal", "sleep", "sleep+rehearsal", "joint"):
         if name in means:
@@ -199,7 +207,7 @@ def write(
     for name, figure in made.items():
         folder.write_bytes(f"{name}.png", plotting.png(figure))
     tables = [Table(*table(job, results), _explanation(job))]
-    notes = spikes_lines(results)
+    notes = data_lines(job) + spikes_lines(results)
     pictures = [
         Picture(*CAPTIONS[name], plotting.svg(made[name])) for name in CAPTIONS if name in made
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,8 +33,19 @@ def register(app: typer.Typer) -> None:
 def continual(
     dataset: Annotated[
         str,
-        typer.Option(help="digits (needs no files), mnist, fashion-mnist, kmnist or cifar10."),
+        typer.Option(
+            help="digits (needs no files), mnist, fashion-mnist, kmnist or cifar10; a folder of "
+            "images, written with a slash (pictures/, with train/CLASS and val/CLASS)."
+        ),
     ] = "digits",
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn from features of the images: conv, a small network trained here on the "
+            "first two classes only. They are kept in the cache. The same: "
+            "--dataset cifar10:conv."
+        ),
+    ] = None,
     sleep: Annotated[
         str,
         typer.Option(
@@ -171,8 +183,9 @@ def continual(
         raise JobError(f"--rehearsal {rehearsal:g} is no fraction; give 0 to 1, e.g. 0.02")
     if analyse and sleep == "none":
         raise JobError("--analyse compares before and after sleep; give a --sleep, not none")
+    name = _named(dataset, features)
     request = jobs.Request(
-        dataset=dataset,
+        dataset=name,
         sleep=sleep,
         rehearsal=rehearsal,
         seeds=parse_seeds(seeds),
@@ -187,7 +200,7 @@ def continual(
         regulariser=regulariser,
         scenario=scenario,
     )
-    data = load(dataset, data_root)
+    data = load(name, data_root)
     check_sleep(sleep)
     job = jobs.Job(request, data, jobs.conditions(request))
     folder = RunFolder(out or Path("results") / request.slug)
@@ -200,6 +213,18 @@ def continual(
     output.print_table(job, results, analyses)
     output.write(job, results, folder, analyses)
     typer.echo(f"written to {folder.path}: report.html, metrics.json, config.json and figures")
+
+
+def _named(dataset: str, features: str | None) -> str:
+    """The data set's whole name, with the features that are asked for."""
+    from neuro.dataset_name import DatasetName
+
+    name = DatasetName.parse(dataset)
+    if features is None:
+        return str(name)
+    if name.features is not None:
+        raise JobError(f"both --features {features} and --dataset {dataset} say features")
+    return str(replace(name, features=features).checked())
 
 
 def _settings(

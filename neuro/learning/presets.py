@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuro.dataset_name import DatasetName
 from neuro.errors import DescriptionError, JobError
 
 if TYPE_CHECKING:
@@ -309,6 +310,7 @@ _FASHION = Preset(
 # images resemble Fashion-MNIST's, but with 2.6 times the bright pixels, so inputs fire less.
 _KMNIST = _MNIST
 _CIFAR10 = replace(_FASHION, rate=24.0, images_per_task=1000)
+_CIFAR10_FEATURES = replace(_FASHION, images_per_task=1000)
 
 
 # The strongest found for learning in sequence, without and with rehearsal, again on validation
@@ -334,6 +336,7 @@ _EP_SETS: Mapping[str, Preset] = {
     "fashion-mnist": _FASHION,
     "kmnist": _KMNIST,
     "cifar10": _CIFAR10,
+    "features": _CIFAR10_FEATURES,
 }
 _EP_JOINT: Mapping[str, Preset] = {
     "digits": _joint(_DIGITS, epochs=20),
@@ -341,6 +344,7 @@ _EP_JOINT: Mapping[str, Preset] = {
     "fashion-mnist": _joint(_FASHION, epochs=4, learning_rates=(0.1, 0.05)),
     "kmnist": _joint(_KMNIST, epochs=4, learning_rates=(0.1, 0.05)),
     "cifar10": _joint(_CIFAR10, epochs=4, learning_rates=(0.1, 0.05)),
+    "features": _joint(_CIFAR10_FEATURES, epochs=20, learning_rates=(0.1, 0.05)),
 }
 
 
@@ -395,6 +399,21 @@ _FF_DIGITS = replace(
     window=3,
     sleep_steps=1500.0,
 )
+# Published for features of CIFAR-10, with a network and dropout of its own; every sleep is as long.
+_FF_FEATURES = replace(
+    _FF_MNIST,
+    hidden=(1028, 256),
+    dropout=0.2,
+    epochs=4,
+    images_per_task=None,
+    rate=453.020604,
+    increment=0.078129,
+    decrement=0.003005,
+    thresholds=(8.070491, 0.907842, 1.728840),
+    gain_scale=4.131109,
+    window=None,
+    sleep_growth=0.0,
+)
 _FF_SETS: Mapping[str, Preset] = {
     "digits": _FF_DIGITS,
     "mnist": _FF_MNIST,
@@ -403,6 +422,7 @@ _FF_SETS: Mapping[str, Preset] = {
     # features of a trained convolutional network.
     "kmnist": _FF_MNIST,
     "cifar10": replace(_FF_FASHION, images_per_task=1000),
+    "features": _FF_FEATURES,
 }
 _SETS: Mapping[str, Mapping[str, Preset]] = {
     "ep": _EP_SETS,
@@ -435,7 +455,9 @@ def preset(
     Parameters
     ----------
     dataset : str
-        Name of a data set; kmnist and cifar10 have settings that were not tuned on them.
+        Name of a data set (:attr:`neuro.dataset_name.DatasetName.settings` says whose settings
+        a compound name has), or ``"features"``; kmnist and cifar10 have settings that were not
+        tuned on them.
     joint : bool
         For training on all classes at once.
     learner : {"ep", "bptt", "ff"}
@@ -460,6 +482,7 @@ def preset(
             "needs gradients of class probabilities"
         )
     table = (_JOINT if joint else _SETS)[learner]
+    dataset = DatasetName.parse(dataset).settings
     if dataset not in table:
         raise DescriptionError(f"no preset {dataset!r}; there are {', '.join(table)}")
     if joint or regulariser == "none":
