@@ -150,6 +150,7 @@ class MRNNLearner:
             beta=preset.beta,
             estimator=preset.estimator,
             loss=preset.loss,
+            readout=preset.readout,
             seed=seed,
             device=device,
         )

@@ -33,6 +33,7 @@ from neuro.sources import Source
 FloatArray = NDArray[np.floating]
 
 RULES = ("equilibrium", "bptt", "bptt-open")
+READOUTS = ("state", "current")
 
 
 class MRNN:
@@ -59,6 +60,10 @@ class MRNN:
         How the phases are contrasted.
     loss : {"mse", "cross-entropy"}
         What is descended.
+    readout : {"state", "current"}
+        What :meth:`outputs` are, and :meth:`predict` compares: the states of the output layer, or
+        its input currents. The order is the same, except among units that the activation clips:
+        those tie in their states, at 0 for many images after sleep has weakened the weights.
     seed : int
         Seed of the initial weights, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), the default of
         ``torch.nn.Linear``. The same seed gives the same weights on every device.
@@ -100,6 +105,7 @@ class MRNN:
         beta: float = 0.5,
         estimator: str = "symmetric",
         loss: str = "mse",
+        readout: str = "state",
         seed: int = 0,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -119,6 +125,11 @@ class MRNN:
             beta=beta,
             estimator=estimator,
         )
+        if readout not in READOUTS:
+            raise DescriptionError(
+                f"MRNN readout: {readout!r} is unknown; choose one of {', '.join(READOUTS)}"
+            )
+        self.readout = readout
         self.bias = bool(bias)
         self.device = torch.device(device)
         self.dtype = dtype
@@ -234,11 +245,21 @@ class MRNN:
         return found
 
     def outputs(self, images: ArrayLike, batch_size: int = 1000) -> FloatArray:
-        """Return the output layer after the free phase, [images, outputs]."""
-        return self.states(images, batch_size)[-1]
+        """Return the output layer after the free phase as ``readout`` says, [images, outputs]."""
+        states = self.states(images, batch_size)
+        if self.readout == "state":
+            return states[-1]
+        below = torch.from_numpy(states[-2]).to(self.device)
+        if self.settings.dynamics == "energy":
+            below = self.settings.rho(below)
+        current = below @ self.weights[-1]
+        if self.biases:
+            current += self.biases[-1]
+        found: FloatArray = current.cpu().numpy()
+        return found
 
     def predict(self, images: ArrayLike, batch_size: int = 1000) -> NDArray[np.int64]:
-        """Return the label of each image: the most active output, the first one of a tie."""
+        """Return the label of each image: the largest of :meth:`outputs`, the first of a tie."""
         labels: NDArray[np.int64] = self.outputs(images, batch_size).argmax(1).astype(np.int64)
         return labels
 

@@ -170,6 +170,39 @@ def test_the_first_output_of_a_tie_is_the_label():
 
 
 @pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("dynamics", ["leaky", "prototypical", "energy"])
+def test_currents_tell_clipped_outputs_apart(dynamics, bias):
+    options = {"dynamics": dynamics, "bias": bias, "free_steps": 300, "dtype": torch.float64}
+    by_state = MRNN((6, 5, 4), seed=2, **options)
+    by_current = MRNN((6, 5, 4), seed=2, readout="current", **options)
+    for model in (by_state, by_current):
+        model.weights[1][:, :2].abs_().neg_()  # two outputs that are never above 0
+        model.weights[1][:, 0] *= 2
+        model.weights[1][:, 2:] *= 0.1
+        for b in model.biases[1:]:
+            b[:2] = -0.1
+    x, _ = toy()
+    states, currents = by_state.outputs(x), by_current.outputs(x)
+    hidden = by_current.states(x)[0]
+    expected = hidden @ by_current.get_weights()[1]
+    if bias:
+        expected += by_current.biases[1].numpy()
+    np.testing.assert_allclose(currents, expected, atol=1e-12)
+    # Settled: the states are the clipped currents, and so are never in another order.
+    np.testing.assert_allclose(states, currents.clip(0, 1), atol=1e-9)
+    assert (states[:, :2] < 1e-9).all() and (currents[:, 0] != currents[:, 1]).any()
+    np.testing.assert_array_equal(by_current.predict(x), currents.argmax(1))
+
+
+def test_currents_of_energy_come_from_rates():
+    model = MRNN(SIZES, seed=1, dynamics="energy", activation="mysig", readout="current",
+                 dtype=torch.float64)  # fmt: skip
+    x, _ = toy()
+    rates = 1 / (1 + np.exp(-4 * (model.states(x)[0] - 0.5)))
+    np.testing.assert_allclose(model.outputs(x), rates @ model.get_weights()[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("rule", ["equilibrium", "bptt"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_fit_is_gradient_descent_over_shuffled_batches(momentum, rule, bias):
@@ -352,6 +385,7 @@ def test_cuda_learns_the_same():
         ({"dynamics": "x"}, "dynamics: 'x'.*leaky"),
         ({"activation": "x"}, "activation: 'x'.*tanh"),
         ({"dtype": torch.float16}, "dtype: torch.float16.*float32"),
+        ({"readout": "spikes"}, "readout: 'spikes' is unknown; choose one of state, current"),
     ],
 )
 def test_networks_that_mean_nothing_are_refused(options, message):
