@@ -19,7 +19,7 @@ from pathlib import Path
 from neuro.datasets import Dataset, load
 from neuro.errors import JobError, NeuroError
 from neuro.learning.comparison import Cell, Comparison
-from neuro.learning.continual import class_groups
+from neuro.learning.continual import task_groups
 from neuro.learning.continual_results import SeedResult
 from neuro.models.comparison_cell import Ended, Executor, Moved, Started, Task
 from neuro.models.comparison_processes import Processes
@@ -110,7 +110,7 @@ def prepare(
                 )
             heads = None
             if made.protocol.scenario == "task":
-                heads = class_groups(data[name].n_classes, made.protocol.classes_per_task)
+                heads = task_groups(data[name], made.protocol.classes_per_task)
             try:
                 # One input is enough to see whether the settings make a network.
                 LEARNERS[made.preset.learner](made.preset, 1, data[name].n_classes, 0, heads=heads)

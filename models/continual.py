@@ -21,9 +21,9 @@ from neuro.learning.continual import (
     ContinualProtocol,
     Meter,
     Observer,
-    class_groups,
     run_seed,
     silent_meter,
+    task_groups,
 )
 from neuro.learning.continual_results import SeedResult, SleepSummary
 from neuro.learning.presets import Preset
@@ -164,7 +164,7 @@ def run(
     """
     heads: Heads | None = None
     if protocol.scenario == "task":
-        heads = class_groups(dataset.n_classes, protocol.classes_per_task)
+        heads = task_groups(dataset, protocol.classes_per_task)
     make = LEARNERS[preset.learner]
     learner = make(preset, dataset.features, dataset.n_classes, seed, device, heads)
     night = None

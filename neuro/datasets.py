@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro import _imagefiles as files
+from neuro._imageshape import grey_square
 from neuro.dataset_name import DatasetName, is_folder
 from neuro.errors import DatasetError
 from neuro.random import stream
@@ -218,6 +219,9 @@ _SOURCES: Mapping[str, _Source] = {
 NAMES = ("digits", *_SOURCES)
 """Names that :func:`load` knows."""
 
+SEQUENCE_SIDE = 28
+"""Pixels that the images of a sequence are brought to, on each side, if their shapes differ."""
+
 FOLDER_SIDE = 32
 """Pixels that a folder's images are shrunk to, on each side."""
 
@@ -235,8 +239,8 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Dataset:
     ----------
     name : str
         ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, ``"kmnist"`` or ``"cifar10"``; a folder
-        of images (``"pictures/"``); or features of one, such as ``"cifar10:conv"`` (see
-        :mod:`neuro.dataset_name`).
+        of images (``"pictures/"``); a sequence of these (``"mnist+cifar10"``); or features of
+        the images, such as ``"cifar10:conv"`` (see :mod:`neuro.dataset_name`).
     root : path, optional
         Folder to look in first (see the module's docstring for what may lie there). ``digits``
         comes with scikit-learn and does not need it.
@@ -269,8 +273,61 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Dataset:
 
 def _images(name: DatasetName, root: str | os.PathLike[str] | None) -> Dataset:
     """The images themselves of the data sets of a name."""
-    (single,) = name.sets
-    return _single(single, root)
+    return in_sequence([_single(single, root) for single in name.sets])
+
+
+def in_sequence(datasets: Sequence[Dataset]) -> Dataset:
+    """One data set whose classes are those of several, one set after the other.
+
+    Images of different shapes become grey and 28 × 28 (:func:`neuro._imageshape.grey_square`);
+    images of one shape stay as they are. If some are float32, all become float32.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset
+        At least one; a single one is returned as it is.
+
+    Returns
+    -------
+    Dataset
+        The sets' images are spread evenly among each other, each set's in their own order: the
+        last part of the whole is the last part of each, which validation relies on.
+    """
+    if len(datasets) == 1:
+        return datasets[0]
+    parts = tuple(part for dataset in datasets for part in dataset.parts)
+    offsets = np.cumsum([0, *(dataset.n_classes for dataset in datasets)])
+    alike = len({dataset.shape for dataset in datasets}) == 1
+    whole = all(
+        images.dtype == np.uint8
+        for dataset in datasets
+        for images in (dataset.train_images, dataset.test_images)
+    )
+
+    def brought(images: NDArray[Any]) -> NDArray[Any]:
+        shaped = images if alike else grey_square(images, SEQUENCE_SIDE)
+        if whole or shaped.dtype == np.float32:
+            return shaped
+        return shaped.astype(np.float32) / np.float32(255)
+
+    def merged(part: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        images = [brought(getattr(dataset, f"{part}_images")) for dataset in datasets]
+        labels = [
+            getattr(dataset, f"{part}_labels") + offset
+            for dataset, offset in zip(datasets, offsets, strict=False)
+        ]
+        places = np.concatenate([(np.arange(len(own)) + 0.5) / len(own) for own in labels])
+        order = np.argsort(places, kind="stable")
+        return np.concatenate(images)[order], np.concatenate(labels)[order]
+
+    return Dataset(
+        "+".join(dataset.name for dataset in datasets),
+        *merged("train"),
+        *merged("test"),
+        n_classes=int(offsets[-1]),
+        source=" + ".join(dataset.source for dataset in datasets),
+        parts=parts,
+    )
 
 
 def _single(name: str, root: str | os.PathLike[str] | None) -> Dataset:

@@ -62,6 +62,7 @@ class Request:
     learner: str = "ep"
     regulariser: str = "none"
     scenario: str = "class"
+    classes_per_task: int = 2
 
     @property
     def slug(self) -> str:
@@ -70,6 +71,7 @@ class Request:
         parts += [self.learner] if self.learner != "ep" else []
         parts += [self.regulariser] if self.regulariser != "none" else []
         parts += [self.scenario] if self.scenario != "class" else []
+        parts += [f"{self.classes_per_task}-classes"] if self.classes_per_task != 2 else []
         parts.append(self.sleep)
         parts += [f"rehearsal-{self.rehearsal:g}"] if self.rehearsal else []
         return "-".join(parts)
@@ -83,6 +85,7 @@ class Request:
                 ("learner", self.learner, "ep"),
                 ("regulariser", self.regulariser, "none"),
                 ("scenario", self.scenario, "class"),
+                ("classes per task", self.classes_per_task, 2),
             )
             if name != usual
         )
@@ -141,6 +144,7 @@ def conditions(request: Request) -> dict[str, Condition]:
             settings=dict(request.settings),
             scenario=request.scenario,
             evaluate_on=request.evaluate_on,
+            classes_per_task=request.classes_per_task,
         )
         if name == "plain":  # the same network, trained alike, without its regulariser
             settings = replace(made[name].preset, regulariser="none")

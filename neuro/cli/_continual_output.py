@@ -9,8 +9,8 @@ from neuro.cli import _continual_analysis as analysis
 from neuro.cli._continual_analysis import Analyses
 from neuro.cli._continual_job import LABELS, ORDER, Job
 from neuro.dataset_name import DatasetName
-from neuro.learning.continual import class_groups
-from neuro.learning.continual_results import SeedResult, summary
+from neuro.learning.continual import task_groups
+from neuro.learning.continual_results import SeedResult, per_dataset, summary
 from neuro.results import RunFolder
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ CAPTIONS: Mapping[str, tuple[str, str]] = {
 def metrics(job: Job, results: Results) -> dict[str, Any]:
     """Content of ``metrics.json``: the asked condition, and the others under ``baselines``."""
     asked = job.request.asked
+
+    def measured(name: str) -> dict[str, Any]:
+        found = results[name]
+        return {**summary(found), "per_dataset": per_dataset(found, job.dataset.parts)}
+
     return {
         "format": 1,
         "job": "continual",
@@ -74,9 +79,9 @@ def metrics(job: Job, results: Results) -> dict[str, Any]:
         "regulariser": job.request.regulariser,
         "scenario": job.request.scenario,
         "evaluated_on": job.request.evaluate_on,
-        "tasks": class_groups(job.dataset.n_classes, 2),
-        **summary(results[asked]),
-        "baselines": {n: summary(results[n]) for n in ORDER if n in results and n != asked},
+        "tasks": task_groups(job.dataset, job.request.classes_per_task),
+        **measured(asked),
+        "baselines": {n: measured(n) for n in ORDER if n in results and n != asked},
     }
 
 
@@ -94,14 +99,18 @@ def _spikes(results: Sequence[SeedResult]) -> str | None:
 
 def table(job: Job, results: Results) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the end table; accuracies in per cent."""
-    groups = class_groups(job.dataset.n_classes, 2)
-    header = ["condition", "accuracy", *(f"{g[0]}–{g[-1]}" for g in groups)]
+    groups = task_groups(job.dataset, job.request.classes_per_task)
+    parts = job.dataset.parts
+    single = len(parts) == 1
+    columns = [f"{g[0]}–{g[-1]}" for g in groups] if single else [name for name, _ in parts]
+    header = ["condition", "accuracy", *columns]
     header += ["forgot", "BWT"]
     rows = []
     for name in (name for name in ORDER if name in results):
         whole = summary(results[name])
         row = [LABELS[name], f"{_per_cent(whole['mean'])} ± {_per_cent(whole['sd'])}"]
-        row += [_per_cent(value) for value in whole["per_task"]]
+        shares = [part["mean"] for part in per_dataset(results[name], parts)]
+        row += [_per_cent(value) for value in (whole["per_task"] if single else shares)]
         row += [_per_cent(whole["forgetting"]), _per_cent(whole["backward_transfer"], "+")]
         rows.append(row)
     return header, rows
@@ -112,6 +121,20 @@ def data_lines(job: Job) -> list[str]:
     if DatasetName.parse(job.request.dataset).features is None:
         return []
     return [f"Images: {job.dataset.source}."]
+
+
+def sequence_lines(job: Job, results: Results) -> list[str]:
+    """For a sequence of data sets: what the last sleep did to each, where there was one."""
+    if len(job.dataset.parts) == 1:
+        return []
+    lines = []
+    for name in (n for n in ORDER if n in results and any(r.sleep for r in results[n])):
+        changes = [
+            f"{part['dataset']} {_per_cent(part['before_mean'])} → {_per_cent(part['mean'])}"
+            for part in per_dataset(results[name], job.dataset.parts)
+        ]
+        lines.append(f"Before → after the last sleep: {', '.join(changes)} ({LABELS[name]})")
+    return lines
 
 
 def spikes_lines(results: Results) -> list[str]:
@@ -125,14 +148,17 @@ def spikes_lines(results: Results) -> list[str]:
 
 
 EXPLANATION = (
-    "Per cent of the {where}, mean ± sd over {seeds} seed(s); then per pair of classes. Forgot: "
+    "Per cent of the {where}, mean ± sd over {seeds} seed(s); then per {column}. Forgot: "
     "mean drop of earlier tasks from their best. BWT: backward transfer."
 )
 
 
 def _explanation(job: Job) -> str:
     where = "test set" if job.request.evaluate_on == "test" else "validation images"
-    return EXPLANATION.format(where=where, seeds=len(job.request.seeds))
+    column = "pair of classes" if job.request.classes_per_task == 2 else "task"
+    if len(job.dataset.parts) > 1:
+        column = "data set"
+    return EXPLANATION.format(where=where, seeds=len(job.request.seeds), column=column)
 
 
 def print_table(job: Job, results: Results, analyses: Analyses | None = None) -> None:
@@ -152,7 +178,8 @@ def print_table(job: Job, results: Results, analyses: Analyses | None = None) ->
     console.print(f"\n[bold]{job.request.subject}[/bold], accuracy after all tasks")
     console.print(shown)
     more = [] if analyses is None else analysis.lines(job, results, analyses)
-    for line in [*data_lines(job), *spikes_lines(results), *more, _explanation(job)]:
+    notes = [*data_lines(job), *sequence_lines(job, results), *spikes_lines(results)]
+    for line in [*notes, *more, _explanation(job)]:
         console.print(line)
 
 
@@ -161,7 +188,10 @@ def _lead(job: Job, results: Results) -> str:
     means = {n: summary(results[n])["mean"] for n in results}
     seeds = len(job.request.seeds)
     subject = job.request.subject
-    parts = [f"A network learned {subject} two classes at a time, over {seeds} seed(s)."]
+    some = {1: "one class", 2: "two classes"}.get(
+        job.request.classes_per_task, f"{job.request.classes_per_task} classes"
+    )
+    parts = [f"A network learned {subject} {some} at a time, over {seeds} seed(s)."]
     if "sequential" in means:
         parts.append(
             f"Without sleep it ended at {_per_cent(means['sequential'])} % of all classes."
@@ -178,7 +208,7 @@ def figures(job: Job, results: Results) -> dict[str, Figure]:
 
     asked = list(results[job.request.asked])
     shown = {n: results[n] for n in ORDER if n in results}
-    groups = class_groups(job.dataset.n_classes, 2)
+    groups = task_groups(job.dataset, job.request.classes_per_task)
     panels = {LABELS[n]: shown[n] for n in shown if n in ("sequential", job.request.asked)}
     made = {
         "comparison": plotting.comparison(
@@ -207,7 +237,7 @@ def write(
     for name, figure in made.items():
         folder.write_bytes(f"{name}.png", plotting.png(figure))
     tables = [Table(*table(job, results), _explanation(job))]
-    notes = data_lines(job) + spikes_lines(results)
+    notes = data_lines(job) + sequence_lines(job, results) + spikes_lines(results)
     pictures = [
         Picture(*CAPTIONS[name], plotting.svg(made[name])) for name in CAPTIONS if name in made
     ]

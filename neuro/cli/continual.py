@@ -21,6 +21,9 @@ neuro continual --dataset mnist --sleep reference --seeds 0-4 --rehearsal 0.02
 neuro continual --dataset digits --sleep reference --set sleep_steps=3000 --set epochs=3
 (change the recipe; every setting is in config.json of a run)
 
+neuro continual --dataset mnist+fashion-mnist+cifar10 --images-per-task 1000
+(digits, then clothes, then objects: thirty classes)
+
 neuro continual --dataset mnist --learner ff --regulariser ewc --sleep none
 (a feed-forward network with elastic weight consolidation instead of sleep)"""
 
@@ -35,7 +38,9 @@ def continual(
         str,
         typer.Option(
             help="digits (needs no files), mnist, fashion-mnist, kmnist or cifar10; a folder of "
-            "images, written with a slash (pictures/, with train/CLASS and val/CLASS)."
+            "images, written with a slash (pictures/, with train/CLASS and val/CLASS); or a "
+            "sequence of these, mnist+fashion-mnist+cifar10, whose images become grey and "
+            "28 x 28 if they differ."
         ),
     ] = "digits",
     features: Annotated[
@@ -76,6 +81,13 @@ def continual(
             "classes?"
         ),
     ] = "class",
+    classes_per_task: Annotated[
+        int,
+        typer.Option(
+            help="Classes that arrive together. No task has classes of two data sets: with 10, "
+            "each set of a sequence is one task."
+        ),
+    ] = 2,
     rehearsal: Annotated[
         float,
         typer.Option(
@@ -181,6 +193,8 @@ def continual(
 
     if not 0 <= rehearsal <= 1:
         raise JobError(f"--rehearsal {rehearsal:g} is no fraction; give 0 to 1, e.g. 0.02")
+    if classes_per_task < 1:
+        raise JobError(f"--classes-per-task {classes_per_task}: give at least 1")
     if analyse and sleep == "none":
         raise JobError("--analyse compares before and after sleep; give a --sleep, not none")
     name = _named(dataset, features)
@@ -199,6 +213,7 @@ def continual(
         learner=learner,
         regulariser=regulariser,
         scenario=scenario,
+        classes_per_task=classes_per_task,
     )
     data = load(name, data_root)
     check_sleep(sleep)

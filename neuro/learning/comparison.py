@@ -292,11 +292,12 @@ _SHARED: dict[str, tuple[Callable[[Any], bool], str]] = {
         'a number from 1 on, or "none" for all',
     ),
     "epochs": (lambda value: _whole(value, 1), "a number from 1 on"),
+    "classes_per_task": (lambda value: _whole(value, 1), "a number from 1 on"),
     "set": (lambda value: isinstance(value, dict), "settings, e.g. set.sleep_steps = 2000"),
 }
 _OPTIONS = (
     *("learner", "regulariser", "sleep", "rehearsal", "joint", "scenario", "preset"),
-    "settings",
+    *("classes_per_task", "settings"),
 )
 """What is handed on to :func:`neuro.learning.condition.condition`."""
 

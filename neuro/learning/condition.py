@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neuro.dataset_name import CONV, DatasetName
 from neuro.errors import JobError
 from neuro.learning import presets
 from neuro.learning.continual import ContinualProtocol
@@ -57,6 +58,7 @@ def condition(
     settings: Mapping[str, Any] | None = None,
     scenario: str = "class",
     evaluate_on: str = "test",
+    classes_per_task: int = 2,
 ) -> Condition:
     """The condition that options describe; they are those of ``neuro continual``.
 
@@ -68,7 +70,7 @@ def condition(
         See :func:`neuro.learning.presets.preset`.
     sleep : str
         Name of a backend, or ``"none"``. Joint training never sleeps.
-    rehearsal, joint, scenario, evaluate_on
+    rehearsal, joint, scenario, evaluate_on, classes_per_task
         See :class:`~neuro.learning.continual.ContinualProtocol`.
     preset : str, optional
         Settings to start from instead: ``"best"`` (:func:`neuro.learning.presets.best`), the name
@@ -93,7 +95,13 @@ def condition(
                 f"leave gate out, or sleep on another backend"
             )
         made = replace(made, gate=needed)
+    if classes_per_task == 1 and DatasetName.parse(dataset).features == CONV:
+        raise JobError(
+            f"features {CONV!r} are learned on the first two classes, which must then be one "
+            "task; give classes_per_task 2 or more"
+        )
     protocol = ContinualProtocol(
+        classes_per_task=classes_per_task,
         images_per_task=made.images_per_task,
         rehearsal=rehearsal,
         joint=joint,

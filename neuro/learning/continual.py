@@ -1,6 +1,7 @@
 """The class-incremental protocol: tasks in order, one shared output, sleep after each task.
 
-Classes come in label order, ``classes_per_task`` at a time. Each task is trained on its own
+Classes come in label order, ``classes_per_task`` at a time (in a sequence of data sets, a task
+has classes of one set only). Each task is trained on its own
 images (plus a rehearsed fraction of the earlier ones), then the network may sleep. After every
 training and every sleep the network is tested on all classes, without being told the task (in
 the scenario ``"task"`` it is told, and answers with a class of that task).
@@ -96,7 +97,7 @@ class ContinualProtocol:
     Attributes
     ----------
     classes_per_task : int
-        Classes that arrive together, in label order.
+        Classes that arrive together, in label order; see :func:`task_groups`.
     images_per_task : int or None
         Training images drawn for each task, without replacement and without class balancing;
         None: all.
@@ -191,6 +192,21 @@ def class_groups(n_classes: int, classes_per_task: int) -> tuple[tuple[int, ...]
     )
 
 
+def task_groups(dataset: Dataset, classes_per_task: int) -> tuple[tuple[int, ...], ...]:
+    """Classes of each task of a data set.
+
+    In a sequence of data sets no task has classes of two of them: with as many classes a task as
+    the largest set has, each set is one task.
+    """
+    groups: list[tuple[int, ...]] = []
+    first = 0
+    for _, count in dataset.parts:
+        own = class_groups(count, classes_per_task)
+        groups += [tuple(first + c for c in group) for group in own]
+        first += count
+    return tuple(groups)
+
+
 def schedule(dataset: Dataset, protocol: ContinualProtocol, seed: int) -> Schedule:
     """Choose the images of every task.
 
@@ -209,7 +225,7 @@ def schedule(dataset: Dataset, protocol: ContinualProtocol, seed: int) -> Schedu
             raise DescriptionError(
                 f"{dataset.name!r} has too few training images to withhold a validation part"
             )
-    groups = class_groups(dataset.n_classes, protocol.classes_per_task)
+    groups = task_groups(dataset, protocol.classes_per_task)
     tasks = []
     for number, classes in enumerate(groups):
         pool = np.flatnonzero(np.isin(labels, classes))

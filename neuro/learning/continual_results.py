@@ -146,6 +146,42 @@ def defined(values: Iterable[float]) -> tuple[float | None, ...]:
     return tuple(None if np.isnan(value) else float(value) for value in values)
 
 
+def per_dataset(
+    results: Sequence[SeedResult], parts: Sequence[tuple[str, int]]
+) -> list[dict[str, Any]]:
+    """Final accuracy on the classes of each data set of a sequence, before and after sleep.
+
+    Parameters
+    ----------
+    results : sequence of SeedResult
+        One per seed.
+    parts : sequence of (str, int)
+        Name and number of classes of each data set, in label order.
+
+    Returns
+    -------
+    list of dict
+        ``dataset``, ``classes`` (the first and the last), and over the seeds ``before_mean``,
+        ``before_sd`` (just before the last sleep) and ``mean``, ``sd`` (at the end); the same
+        without sleep. None where there are no test images.
+    """
+    rows = []
+    first = 0
+    for name, count in parts:
+        row: dict[str, Any] = {"dataset": name, "classes": [first, first + count - 1]}
+        for prefix, moment in (("before_", "confusion_before"), ("", "confusion_after")):
+            shares = []
+            for result in results:
+                own = np.array(getattr(result, moment))[first : first + count]
+                right = own[:, first : first + count].trace()
+                shares.append(right / own.sum() if own.sum() else float("nan"))
+            mean, sd = defined(metrics.mean_and_sd(shares))
+            row |= {f"{prefix}mean": mean, f"{prefix}sd": sd}
+        rows.append(row)
+        first += count
+    return rows
+
+
 def summary(results: Sequence[SeedResult]) -> dict[str, Any]:
     """Plain data of one condition: every seed, and mean and deviation over them.
 
