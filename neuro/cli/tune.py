@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,19 @@ from neuro.errors import JobError
 
 EXAMPLES = """Examples:
 
-neuro tune --dataset digits --trials 50 --seeds 100-102 --study digits.db --save digits.json
+neuro tune --dataset digits --trials 50 --seeds 100-102 --study digits.study --save digits.json
 
 neuro continual --dataset digits --preset digits.json --seeds 0-4
-(measure what was found, on seeds that the search did not use)"""
+(measure what was found, on seeds that the search did not use)
+
+neuro tune --dataset mnist --trials 200 --jobs 8 --sampler cmaes
+(eight processes; the same command again goes on for 200 more)
+
+neuro tune --dataset mnist --jobs 8 --study postgresql://me@server/sleep
+(the same command on another machine joins the search)
+
+neuro tune --learner ff --trials 100 --set hidden=400,400
+(the sleep of a feed-forward network)"""
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +37,9 @@ def tune(
     dataset: Annotated[
         str, typer.Option(help="digits, mnist, fashion-mnist, kmnist or cifar10.")
     ] = "digits",
-    trials: Annotated[int, typer.Option(help="Candidates to try in this run.")] = 20,
+    trials: Annotated[
+        int, typer.Option(help="Candidates to try in this run, by all its processes together.")
+    ] = 20,
     seeds: Annotated[
         str,
         typer.Option(
@@ -35,17 +47,55 @@ def tune(
         ),
     ] = "100-102",
     study: Annotated[
-        Path, typer.Option(help="SQLite file of the search; the same file continues it.")
-    ] = Path("neuro-study.db"),
+        str,
+        typer.Option(
+            help="Where the search is kept: a file, or a database URL (postgresql://, mysql://, "
+            "sqlite:///) that other machines reach. The same study goes on; a command that is "
+            "started while another runs joins it."
+        ),
+    ] = "neuro.study",
+    sampler: Annotated[
+        str,
+        typer.Option(
+            metavar="tpe|cmaes|genetic",
+            help="What proposes candidates: tpe, a good first choice; cmaes, a moving cloud, for "
+            "hundreds of candidates; genetic, a population of 24, for many processes. It may "
+            "change from run to run: tpe learns from all candidates in the study, the others "
+            "from their own.",
+        ),
+    ] = "tpe",
+    jobs: Annotated[
+        int,
+        typer.Option(
+            help="Worker processes, one thread each. With 1 the same command on a new file finds "
+            "the same; with more, what is tried depends on what is finished first."
+        ),
+    ] = 1,
     save: Annotated[
         Path | None, typer.Option(help="Write the best settings here, for --preset.")
     ] = None,
     sleep: Annotated[
         str, typer.Option(help="What simulates the sleeping network, see 'neuro backends'.")
     ] = "reference",
+    learner: Annotated[
+        str, typer.Option(help="What learns: ep, bptt or ff, see 'neuro continual'.")
+    ] = "ep",
+    regulariser: Annotated[
+        str,
+        typer.Option(
+            help="For ff besides the sleep: none, ewc, si or lwf; its strength is searched too."
+        ),
+    ] = "none",
     rehearsal: Annotated[
         float, typer.Option(help="Fraction of earlier training images mixed into each task.")
     ] = 0.0,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin at these settings instead of the data set's own: best, the name of "
+            "another data set, or a .json file of an earlier search."
+        ),
+    ] = None,
     data_root: Annotated[
         Path | None, typer.Option(help="Folder to look for data files in first.")
     ] = None,
@@ -54,7 +104,8 @@ def tune(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Fix a setting that is not searched, e.g. hidden=600 or images_per_task=3000.",
+            help="A setting to begin at; fixed, if it is not searched, e.g. hidden=600 or "
+            "images_per_task=3000.",
         ),
     ] = None,
 ) -> None:
@@ -62,44 +113,67 @@ def tune(
 
     The last sixth of the training images is withheld to judge candidates. A candidate's score
     is its mean over several seeds; candidates that fall behind are given up early.
+
+    Searched are the learning rates and epochs, and of the sleep rate, increment, decrement,
+    thresholds, decay, slope, window, feedback and length. Ctrl-C ends all processes; finished
+    candidates are kept, and the same command continues.
     """
+    from neuro.cli._errors import InterruptedJobError
     from neuro.cli._options import check_sleep, parse_seeds
     from neuro.datasets import load
-    from neuro.learning.continual import ContinualProtocol
-    from neuro.learning.presets import Preset, parse_settings, preset
+    from neuro.learning.condition import condition
+    from neuro.learning.presets import parse_settings
     from neuro.learning.search import Space, search
-    from neuro.learning.sleep import BACKEND_GATES
+    from neuro.learning.search_samplers import check_sampler
+    from neuro.learning.search_study import shown
+    from neuro.models.judge import Judge
     from neuro.results import write_json
 
     if trials < 1:
         raise JobError(f"--trials {trials}: give at least 1")
+    if jobs < 1:
+        raise JobError(f"--jobs {jobs}: give at least 1")
     if not 0 <= rehearsal <= 1:
         raise JobError(f"--rehearsal {rehearsal:g} is no fraction; give 0 to 1, e.g. 0.02")
     if sleep == "none":
         raise JobError("--sleep none leaves nothing to tune; name a backend, e.g. reference")
+    check_sampler(sampler)
     judged = parse_seeds(seeds)
-    data = load(dataset, data_root)
     check_sleep(sleep)
-    gate = {"gate": BACKEND_GATES[sleep]} if sleep in BACKEND_GATES else {}
-    base = preset(dataset).with_values(gate | parse_settings(setting or []))
-    protocol = ContinualProtocol(
-        images_per_task=base.images_per_task, rehearsal=rehearsal, evaluate_on="validation"
+    base = condition(
+        dataset,
+        learner=learner,
+        regulariser=regulariser,
+        sleep=sleep,
+        rehearsal=rehearsal,
+        preset=preset,
+        settings=parse_settings(setting or []),
+        evaluate_on="validation",
     )
-    from neuro.models.continual import run
-
-    def evaluate(candidate: Preset, seed: int) -> float:
-        return run(data, candidate, protocol, seed, sleep_backend=sleep).final_accuracy
-
+    data = load(dataset, data_root)
+    judge = Judge(
+        dataset,
+        None if data_root is None else os.path.abspath(data_root),
+        data.fingerprint(),
+        base.protocol,
+        sleep,
+    )
     about = {"dataset": data.fingerprint(), "rehearsal": rehearsal, "format": 1}
     try:
         found = search(
-            evaluate, Space(base, data.shape[0]), judged, trials, study, about, say=typer.echo
+            judge,
+            Space(base.preset, data.shape[0]),
+            judged,
+            trials,
+            study,
+            about,
+            sampler=sampler,
+            jobs=jobs,
+            say=typer.echo,
         )
     except KeyboardInterrupt:
-        from neuro.cli._errors import InterruptedJobError
-
         raise InterruptedJobError(
-            f"interrupted; finished candidates are in {study}: the same command continues"
+            f"interrupted; finished candidates are in {shown(study)}: the same command continues"
         ) from None
     values = found.preset.to_json()
     typer.echo(

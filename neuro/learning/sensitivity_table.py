@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,8 +60,8 @@ def _span(effect: Effect) -> str:
     return f"{100 * effect.span:.1f}"
 
 
-def remarks(groups: Sequence[Group]) -> list[str]:
-    """What the two rows that are no curve say, how much is chance, and what failed."""
+def remarks(effects: Sequence[Effect], groups: Sequence[Group]) -> list[str]:
+    """What the two rows that are no curve say, how sure changes are, and what failed."""
     by_row = {group.row: group for group in groups}
     said = []
     for row, what in ((BASE, "With the settings as they are"), (WITHOUT, "Without sleep")):
@@ -71,13 +70,13 @@ def remarks(groups: Sequence[Group]) -> list[str]:
             mean, sd = mean_and_sd(scores)
             deviation = f" ± {100 * sd:.1f}" if len(scores) > 1 else ""
             said.append(f"{what}: {100 * mean:.1f}{deviation} % (n = {len(scores)}).")
-    base = [result.final_accuracy for result in by_row[BASE].results]
-    if len(base) > 1:
-        chance = 2 * mean_and_sd(base)[1] * math.sqrt(2 / len(base))
+    points = [p for effect in effects for p in effect.points if p.point.row != BASE]
+    errors = [e for p in points if (e := p.to_json()["change_se"]) is not None]
+    if errors:
         said.append(
-            f"Two means that differ by less than about {100 * chance:.1f} points (two standard "
-            "errors of a difference, from the settings as they are) may differ by chance; the "
-            "span of a setting that does nothing is of that size."
+            "Seeds are the same at every point, so changes against the settings as they are can "
+            "be taken seed by seed; table.csv has them with their standard errors, here "
+            f"{100 * min(errors):.1f} to {100 * max(errors):.1f} points."
         )
     return said + comparison_table.failures(groups)
 
@@ -88,7 +87,7 @@ def markdown(study: Study, effects: Sequence[Effect], groups: Sequence[Group]) -
     for table in tables(effects, study.comparison.evaluate_on):
         rows = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.rows]
         parts += [table.caption, "\n".join("| " + " | ".join(row) + " |" for row in rows)]
-    parts.append("\n".join(f"- {remark}" for remark in remarks(groups)))
+    parts.append("\n".join(f"- {remark}" for remark in remarks(effects, groups)))
     return "\n\n".join(parts) + "\n"
 
 

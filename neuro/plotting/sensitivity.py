@@ -36,7 +36,7 @@ def sensitivity_curves(effects: Sequence[Effect], without: float | None = None) 
             ax.set_visible(False)
         if without is not None:
             axes[0].annotate(
-                "no sleep", (0, without), (2, 3), color="#666666", fontsize=8,
+                "no sleep", (1, without), (0, 3), color="#666666", fontsize=8, ha="right",
                 xycoords=("axes fraction", "data"), textcoords="offset points",
             )  # fmt: skip
         for ax in axes[::columns]:
@@ -71,4 +71,4 @@ def _panel(ax: Axes, effect: Effect) -> None:
         ax.set_xscale("log")
         ax.set_xticks(places, [f"{place:g}" for place in places])
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_xlabel(f"times {effect.curve.base:.3g}")
+        ax.set_xlabel(f"times {effect.curve.base:.4g}")

@@ -18,7 +18,7 @@ from neuro.cli import bench, main
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for verb in ("continual", "tune", "check-gradient", "backends", "bench"):
+    for verb in ("continual", "tune", "sensitivity", "check-gradient", "backends", "bench"):
         assert verb in text
 
 
@@ -150,20 +150,30 @@ def test_shipped_cases_have_a_case_function() -> None:
 
 # --- tune ------------------------------------------------------------------------------------
 
+TINY = ["--set", "images_per_task=20", "--set", "hidden=10", "--set", "sleep_steps=12"]
 
-def test_tune_saves_a_preset_that_continual_reads(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    quick = ["--set", "images_per_task=20", "--set", "hidden=10"]
-    arguments = ["tune", "--trials", "1", "--seeds", "7", "--study", "s.db", "--save", "best.json"]
+
+@pytest.fixture
+def short_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     from neuro.learning import search
 
     monkeypatch.setitem(search.RANGES, "sleep_steps", (10.0, 12.0))
-    assert main([*arguments, *quick]) == 0
-    assert "best of 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "genetic"])
+def test_tune_saves_a_preset_that_continual_reads(
+    sampler: str,
+    short_sleeps: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    where = ["--study", "s.study", "--save", "best.json", "--sampler", sampler]
+    assert main(["tune", "--trials", "2", "--seeds", "7", *where, *TINY]) == 0
+    assert "best of 2" in capsys.readouterr().out
     saved = json.loads(Path("best.json").read_text())
-    assert saved["images_per_task"] == 20 and saved["sleep_steps"] == pytest.approx(12.0)
+    assert saved["images_per_task"] == 20 and 10.0 <= saved["sleep_steps"] <= 12.0
     run = ["continual", "--preset", "best.json", "--seeds", "0", "--no-baselines", "--out", "run"]
     assert main(run) == 0
     assert (
@@ -171,13 +181,50 @@ def test_tune_saves_a_preset_that_continual_reads(
     )
 
 
+def test_tune_in_processes_and_from_what_was_found(
+    short_sleeps: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("start.json").write_text('{"rate": 123.0}')
+    where = ["--study", "sqlite:///s.db", "--jobs", "2", "--save", "best.json"]
+    begin = ["--preset", "start.json", "--learner", "bptt"]
+    assert main(["tune", "--trials", "2", "--seeds", "7", *where, *begin, *TINY]) == 0
+    assert "best of 2" in capsys.readouterr().out
+    from neuro.learning.search_study import open_study
+
+    judged = [trial.user_attrs["preset"] for trial in open_study("sqlite:///s.db").trials]
+    assert {preset["learner"] for preset in judged} == {"bptt"}
+    assert 123.0 in [preset["rate"] for preset in judged]
+
+
+def test_tune_scores_are_those_of_continual_on_validation_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = ["--set", "images_per_task=60", "--set", "sleep_steps=200"]
+    options = [*quick, "--learner", "ff", "--rehearsal", "0.1", "--set", "epochs=2"]
+    assert main(["tune", "--trials", "1", "--seeds", "7", *options]) == 0
+    told = ["--evaluate-on", "validation", "--seeds", "7", "--no-baselines", "--out", "run"]
+    assert main(["continual", *options, *told]) == 0
+    measured = json.loads(Path("run/metrics.json").read_text())["seeds"][0]["final_accuracy"]
+    assert f"worst seed {100 * measured:.1f} %" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--trials", "0"], "--trials 0: give at least 1"),
+        (["--jobs", "0"], "--jobs 0: give at least 1"),
         (["--sleep", "none"], "leaves nothing to tune"),
+        (["--sampler", "ga"], "unknown sampler 'ga'; choose one of tpe, cmaes, genetic"),
         (["--study", "no/folder/s.db"], "cannot use the study file"),
+        (["--study", "what://server/x"], "cannot use the study what://server/x"),
         (["--rehearsal", "-1"], "--rehearsal -1 is no fraction"),
+        (["--regulariser", "ewc"], "regulariser 'ewc' goes with learner 'ff' only"),
+        (["--preset", "no.json"], "cannot read preset file no.json"),
     ],
 )
 def test_tune_refuses(
@@ -202,5 +249,5 @@ def test_tune_interrupted(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(model, "run", stop)
-    assert main(["tune", "--trials", "2", "--study", "s.db"]) == 130
-    assert "finished candidates are in s.db" in capsys.readouterr().err
+    assert main(["tune", "--trials", "2", "--study", "s.study"]) == 130
+    assert "finished candidates are in s.study: the same command" in capsys.readouterr().err

@@ -192,7 +192,7 @@ def test_changes_are_paired_by_seed_whichever_finished() -> None:
     # Against seed 6 of the base (0.72), not against the mean of the base (0.71).
     assert point["change"] == pytest.approx(-0.1)
     assert (point["n"], point["sd"], point["change_se"]) == (1, None, None)
-    assert remarks(groups)[-1] == "Failed: rate ×2, digits, seed 5: it died"
+    assert remarks([rate], groups)[-1] == "Failed: rate ×2, digits, seed 5: it died"
     groups[at] = Group("rate ×2", "digits", (), ((5, "x"), (6, "x")))
     (rate,) = [e for e in effects(study, groups) if e.curve.name == "rate"]
     assert rate.points[3].mean is None and rate.span == pytest.approx(0.2)
@@ -209,10 +209,10 @@ def test_forms_of_the_result() -> None:
     ]
     assert "validation images" in factors.caption
     assert windows.header == ["window", "2", "3", "4", "5", "6", "7", "8 (whole)", "span"]
-    said = remarks(groups)
+    said = remarks(found, groups)
     assert said[0] == "With the settings as they are: 71.0 ± 1.4 % (n = 2)."
     assert said[1] == "Without sleep: 21.0 ± 1.4 % (n = 2)."
-    assert "2.8 points" in said[2]  # 2 · 1.41 · sqrt(2/2)
+    assert "0.0 to 0.0 points" in said[2]  # both seeds change by the same
     assert "| rate | 100 | 51.0 ± 1.4 |" in markdown(study, found, groups)
     lines = list(csv.DictReader(io.StringIO(comma_separated(found))))
     assert len(lines) == sum(len(curve.points) for curve in study.curves)
