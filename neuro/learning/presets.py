@@ -316,14 +316,26 @@ _CIFAR10_FEATURES = replace(_FASHION, images_per_task=1000)
 
 # The strongest found for learning in sequence, without and with rehearsal, again on validation
 # images alone.
-_BEST: Mapping[str, Preset] = {
-    "mnist": replace(_MNIST, hidden=(600,), readout="current"),
-    "fashion-mnist": replace(_FASHION, readout="current"),
-}
-_BEST_REHEARSED: Mapping[str, Preset] = {
-    "mnist": replace(_MNIST, hidden=(600,), readout="current"),
-    "fashion-mnist": replace(_FASHION, readout="current"),
-}
+_BEST_MNIST = Preset(
+    hidden=(1200,),
+    learning_rates=(0.12, 0.0003),
+    images_per_task=3000,
+    free_steps=12,
+    nudged_steps=4,
+    readout="current",
+    rate=130.5,
+    increment=0.0003471,
+    decrement=9.267e-5,
+    thresholds=(0.1051, 0.27),
+    decay=0.95989,
+    slope=0.1104,
+    window=20,
+    sleep_steps=588.0,
+    sleep_growth=1.185,
+)
+_BEST_FASHION = replace(_FASHION, readout="current")
+_BEST: Mapping[str, Preset] = {"mnist": _BEST_MNIST, "fashion-mnist": _BEST_FASHION}
+_BEST_REHEARSED: Mapping[str, Preset] = {"mnist": _BEST_MNIST, "fashion-mnist": _BEST_FASHION}
 
 
 def _joint(base: Preset, **changes: Any) -> Preset:
