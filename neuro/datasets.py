@@ -261,14 +261,16 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> Dataset:
     if root is not None and not os.path.isdir(root):
         raise DatasetError(f"data folder {os.fspath(root)!r} is not a folder that exists")
     parsed = DatasetName.parse(name)
-    images = _images(parsed, root)
     if parsed.features is None:
-        return images
+        return _images(parsed, root)
     from neuro import features
 
-    return features.featured(
-        parsed, features.Pictures.of_dataset(images), features.extractor(parsed)
-    )
+    extractor = features.extractor(parsed)
+    if parsed.weights is not None and len(parsed.sets) == 1 and is_folder(parsed.sets[0]):
+        pictures = features.Pictures.of_folder(Path(parsed.sets[0]))
+    else:
+        pictures = features.Pictures.of_dataset(_images(parsed, root))
+    return features.featured(parsed, pictures, extractor)
 
 
 def _images(name: DatasetName, root: str | os.PathLike[str] | None) -> Dataset:

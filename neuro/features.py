@@ -120,7 +120,11 @@ def extractor(name: DatasetName) -> Extractor:
         from neuro._features_conv import ConvNetwork
 
         return ConvNetwork()
-    raise DatasetError(f"unknown features {name.features!r}; there is {CONV!r}")
+    if name.features is None or name.weights is None:
+        raise DatasetError(f"data set {str(name)!r} names no features and weights")
+    from neuro._features_torchvision import TorchvisionNetwork
+
+    return TorchvisionNetwork(name.features, Path(name.weights))
 
 
 def featured(name: DatasetName, pictures: Pictures, by: Extractor) -> Dataset:

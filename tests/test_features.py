@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +12,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from neuro import _features_conv, _imagefolder, datasets, features
+from neuro import _features_conv, _features_torchvision, _imagefolder, datasets, features
 from neuro.dataset_name import DatasetName
 from neuro.datasets import Dataset
 from neuro.errors import DatasetError, NeuroError
@@ -382,8 +385,6 @@ def test_cache_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 def test_continual_learns_from_features_of_a_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import json
-
     from neuro.cli import main
 
     write_folder(tmp_path / "pets", n=8)
@@ -403,4 +404,155 @@ def test_features_may_be_said_once_only(capsys: pytest.CaptureFixture[str]) -> N
     from neuro.cli import main
 
     assert main(["continual", "--dataset", "digits:conv", "--features", "conv"]) != 0
-    assert "both --features conv and --dataset digits:conv" in capsys.readouterr().err
+    assert "--dataset digits:conv says features already" in capsys.readouterr().err
+
+
+# --- networks of torchvision -----------------------------------------------------------------
+
+
+def test_without_torchvision_the_mend_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_features_torchvision, "find_spec", lambda name: None)
+    message = r"'resnet18' need torchvision, which is not installed: pip install --no-deps torchv"
+    with pytest.raises(DatasetError, match=message):
+        datasets.load("digits:resnet18@file.pth")
+
+
+needs_torchvision = pytest.mark.skipif(
+    importlib.util.find_spec("torchvision") is None, reason="torchvision is not installed"
+)
+
+
+def resnet(classes: int = 1000, seed: int = 0) -> Any:
+    """A network of torchvision with random weights."""
+    torch.manual_seed(seed)
+    models = _features_torchvision._models("resnet18")
+    network = models.get_model("resnet18", weights=None, num_classes=classes)
+    for name, values in network.named_buffers():
+        if name.endswith("running_mean"):
+            values.normal_(0, 0.1)
+    return network.eval()
+
+
+@needs_torchvision
+def test_torchvision_features_are_what_the_last_layer_is_given(tmp_path: Path) -> None:
+    network = resnet()
+    torch.save(network.state_dict(), "weights.pth")
+    by = _features_torchvision.TorchvisionNetwork("resnet18", Path("weights.pth"))
+    images = toy(3).train_images
+    by.prepare(images, np.zeros(3, np.int64))
+    found = torch.from_numpy(by.extract(images, Silent()))
+    assert found.shape == (3, 512)
+    # The layer that was taken off makes the whole network's answer of them; preprocessing as it
+    # is written for this network: 256 pixels, the middle 224, means and deviations of ImageNet.
+    batch = torch.from_numpy(images).permute(0, 3, 1, 2)
+    large = torch.nn.functional.interpolate(
+        batch.float(), (256, 256), mode="bilinear", antialias=True
+    )
+    middle = large.round()[:, :, 16:240, 16:240] / 255
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    with torch.no_grad():
+        answer = network((middle - mean) / deviation)
+        assert torch.allclose(network.fc(found), answer, rtol=1e-3, atol=1e-3)
+    assert found.std(dim=0).max() > 1e-3  # and images differ
+
+
+@needs_torchvision
+def test_torchvision_features_of_a_folder_whose_images_differ_in_size(tmp_path: Path) -> None:
+    write_folder(tmp_path / "pets", n=2)
+    draw = np.random.default_rng(0)
+    for path in sorted((tmp_path / "pets").rglob("0.png")):
+        pixels = draw.integers(0, 256, (30, 60, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+    # A last layer of another number of classes does not matter; nor does a wrapping.
+    network = resnet(classes=7)
+    wrapped = {f"module.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": wrapped, "epoch": 3}, "weights.pth")
+    data = datasets.load("./pets:resnet18@weights.pth")
+    assert data.shape == (1, 512) and data.n_classes == 2
+    assert data.train_images.max() == 1 and data.train_images.min() == 0
+    assert "torchvision's resnet18 with the weights weights.pth" in data.source
+    found = features.Pictures.of_folder(Path("pets"))
+    by = features.extractor(DatasetName.parse("./pets:resnet18@weights.pth"))
+    by.prepare(found.train, found.train_labels)
+    rows = by.extract(found.train[1:2], Silent())
+    whole = by.extract(found.train, Silent())
+    assert data.train_images[1, 0] == pytest.approx(rows[0] / whole.max(), abs=1e-5)
+
+
+@needs_torchvision
+def test_other_weights_are_other_features(tmp_path: Path) -> None:
+    write_folder(tmp_path / "pets", n=1)
+    for seed in (0, 1):
+        torch.save(resnet(seed=seed).state_dict(), "weights.pth")
+        datasets.load("./pets:resnet18@weights.pth")
+    assert len(cached()) == 2
+
+
+@needs_torchvision
+def test_weights_as_safetensors_are_the_same(tmp_path: Path) -> None:
+    state = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1.5, -2]).bfloat16()}
+    blobs = [state["a"].numpy().tobytes(), state["b"].view(torch.int16).numpy().tobytes()]
+    header = {
+        "__metadata__": {"format": "pt"},
+        "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+        "b": {"dtype": "BF16", "shape": [2], "data_offsets": [24, 28]},
+    }
+    text = json.dumps(header).encode()
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blobs))
+    read = _features_torchvision.read_weights(path)
+    assert list(read) == ["a", "b"]
+    for name, values in state.items():
+        assert read[name].dtype == values.dtype and torch.equal(read[name], values)
+
+
+class Trap:
+    """Unpickling it would run code."""
+
+    def __reduce__(self) -> Any:
+        return (Path("trapped").touch, ())
+
+
+@needs_torchvision
+@pytest.mark.parametrize(
+    ("write", "name", "message"),
+    [
+        (lambda p: None, "resnet18", "cannot read the weights w.pth: No such file"),
+        (lambda p: p.write_bytes(b"no weights"), "resnet18", "cannot read the weights w.pth"),
+        (lambda p: torch.save([1, 2], p), "resnet18", "holds no dictionary of tensors"),
+        (lambda p: torch.save({"a": Trap()}, p), "resnet18", "holds more than numbers"),
+        (
+            lambda p: torch.save({"conv1.weight": torch.zeros(1)}, p),
+            "resnet18",
+            "w.pth are not those of a resnet18: .*Missing key",
+        ),
+        (lambda p: torch.save({}, p), "squeezenet1_1", "ends in no linear layer"),
+        (lambda p: None, "resnet19", "unknown features 'resnet19'.*did you mean resnet1"),
+    ],
+)
+def test_weights_that_do_not_fit(
+    tmp_path: Path, write: Callable[[Path], Any], name: str, message: str
+) -> None:
+    write(Path("w.pth"))
+    with pytest.raises(DatasetError, match=message):
+        datasets.load(f"digits:{name}@w.pth")
+    assert not Path("trapped").exists()
+
+
+@needs_torchvision
+def test_the_command_takes_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from neuro.cli import main
+
+    write_folder(tmp_path / "pets", n=4)
+    torch.save(resnet().state_dict(), "weights.pth")
+    command = ["continual", "--dataset", "./pets", "--features", "resnet18", "--seeds", "0"]
+    command += ["--weights", "weights.pth", "--sleep", "none", "--set", "hidden=10"]
+    assert main(command) == 0
+    config = json.loads(Path("results/pets-resnet18-none/config.json").read_text())
+    assert config["request"]["dataset"] == "./pets:resnet18@weights.pth"
+    capsys.readouterr()
+    assert main(["continual", "--dataset", "digits", "--weights", "weights.pth"]) != 0
+    assert "are for a feature extractor; name it with --features" in capsys.readouterr().err

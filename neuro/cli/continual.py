@@ -47,8 +47,15 @@ def continual(
         str | None,
         typer.Option(
             help="Learn from features of the images: conv, a small network trained here on the "
-            "first two classes only. They are kept in the cache. The same: "
-            "--dataset cifar10:conv."
+            "first two classes only, or the name of a network of torchvision (resnet18, ...), "
+            "with --weights. They are kept in the cache. The same: --dataset cifar10:conv."
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the weights of that network (.pth, .pt, .safetensors); nothing is "
+            "downloaded."
         ),
     ] = None,
     sleep: Annotated[
@@ -197,7 +204,7 @@ def continual(
         raise JobError(f"--classes-per-task {classes_per_task}: give at least 1")
     if analyse and sleep == "none":
         raise JobError("--analyse compares before and after sleep; give a --sleep, not none")
-    name = _named(dataset, features)
+    name = _named(dataset, features, weights)
     request = jobs.Request(
         dataset=name,
         sleep=sleep,
@@ -230,16 +237,19 @@ def continual(
     typer.echo(f"written to {folder.path}: report.html, metrics.json, config.json and figures")
 
 
-def _named(dataset: str, features: str | None) -> str:
+def _named(dataset: str, features: str | None, weights: Path | None) -> str:
     """The data set's whole name, with the features that are asked for."""
     from neuro.dataset_name import DatasetName
 
     name = DatasetName.parse(dataset)
-    if features is None:
-        return str(name)
+    if name.features is not None and (features or weights):
+        raise JobError(
+            f"--dataset {dataset} says features already; leave --features and --weights out"
+        )
     if name.features is not None:
-        raise JobError(f"both --features {features} and --dataset {dataset} say features")
-    return str(replace(name, features=features).checked())
+        return str(name)
+    file = None if weights is None else str(weights)
+    return str(replace(name, features=features, weights=file).checked())
 
 
 def _settings(
