@@ -28,7 +28,11 @@ def register(app: typer.Typer) -> None:
 
 def sensitivity(
     dataset: Annotated[
-        str, typer.Option(help="digits, mnist, fashion-mnist, kmnist or cifar10.")
+        str,
+        typer.Option(
+            help="digits, mnist, fashion-mnist, kmnist, cifar10, or another name that 'neuro "
+            "continual' knows."
+        ),
     ] = "digits",
     sleep: Annotated[
         str, typer.Option(help="What simulates the sleeping network, see 'neuro backends'.")
@@ -45,8 +49,8 @@ def sensitivity(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Settings to vary instead of the data set's own: the name of another data set, "
-            "or a .json file from 'neuro tune'."
+            help="Settings to vary instead of the data set's own: best, the name of another data "
+            "set, or a .json file from 'neuro tune'."
         ),
     ] = None,
     setting: Annotated[
@@ -117,6 +121,7 @@ def sensitivity(
     from neuro.cli import _compare_output, _sensitivity_output
     from neuro.cli._errors import InterruptedJobError
     from neuro.cli._options import check_device, check_sleep, parse_seeds
+    from neuro.dataset_name import DatasetName
     from neuro.datasets import load
     from neuro.learning import sensitivity as study_of
     from neuro.learning import sensitivity_table
@@ -158,7 +163,7 @@ def sensitivity(
         device=device,
     )
     data = prepare(study.comparison, data_root)
-    folder = RunFolder(out or Path("results") / f"sensitivity-{dataset}")
+    folder = RunFolder(out or Path("results") / f"sensitivity-{DatasetName.parse(dataset).slug}")
     about = {
         "job": "sensitivity",
         **study.comparison.to_json(),

@@ -35,7 +35,11 @@ def register(app: typer.Typer) -> None:
 
 def tune(
     dataset: Annotated[
-        str, typer.Option(help="digits, mnist, fashion-mnist, kmnist or cifar10.")
+        str,
+        typer.Option(
+            help="digits, mnist, fashion-mnist, kmnist, cifar10, or another name that 'neuro "
+            "continual' knows."
+        ),
     ] = "digits",
     trials: Annotated[
         int, typer.Option(help="Candidates to try in this run, by all its processes together.")

@@ -101,16 +101,12 @@ def test_processes_share_the_candidates_of_a_run(judges: Any, tmp_path: Path) ->
     assert run(judges.hill, tmp_path, 1).trials == 8
 
 
-@pytest.mark.parametrize("place", ["s", "sqlite:///s.db"])
-def test_a_worker_that_dies_costs_one_candidate(
-    place: str, judges: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_worker_that_dies_costs_one_candidate(judges: Any, tmp_path: Path) -> None:
     lines: list[str] = []
-    run(judges.dies_once, tmp_path, 5, jobs=2, say=lines.append, place=place)
+    run(judges.dies_once, tmp_path, 5, jobs=2, say=lines.append)
     lost = "a candidate was lost: its process died: was it killed, or out of memory?"
     assert lines.count(lost) == 1 and len(lines) == 5
-    assert states(place) == {"COMPLETE": 4, "FAIL": 1}
+    assert states(str(tmp_path / "s")) == {"COMPLETE": 4, "FAIL": 1}
 
 
 def test_the_mistake_of_a_worker_is_raised_here(judges: Any, tmp_path: Path) -> None:
@@ -121,7 +117,7 @@ def test_the_mistake_of_a_worker_is_raised_here(judges: Any, tmp_path: Path) -> 
         run(judges.hill, tmp_path, 1, jobs=0)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_however_a_search_ends(
     how: signal.Signals, judges: Any, tmp_path: Path
 ) -> None:
@@ -150,16 +146,16 @@ def test_commands_with_the_same_url_join(judges: Any, tmp_path: Path) -> None:
     place = f"sqlite:///{tmp_path / 'shared.db'}"
     open_study(place)  # the tables: SQLite cannot make them twice at once
     both = [
-        subprocess.Popen(command(tmp_path, "hill", place, 1, 6), stderr=subprocess.PIPE)
+        subprocess.Popen(command(tmp_path, "hill", place, 1, 4), stderr=subprocess.PIPE)
         for _ in range(2)
     ]
     for process in both:
         _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said.decode()
     study = open_study(place)
-    assert states(place) == {"COMPLETE": 12}
-    assert Counter(t.user_attrs["process"][1] for t in study.trials) == {p.pid: 6 for p in both}
-    assert len({trial.params["rate"] for trial in study.trials}) >= 11  # both may try the base
+    assert states(place) == {"COMPLETE": 8}
+    assert Counter(t.user_attrs["process"][1] for t in study.trials) == {p.pid: 4 for p in both}
+    assert len({trial.params["rate"] for trial in study.trials}) >= 7  # both may try the base
 
 
 def test_candidates_of_another_machine_count_as_failed_without_heartbeat(
