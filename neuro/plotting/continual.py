@@ -70,14 +70,16 @@ def _trajectories(ax: Axes, results: Sequence[SeedResult], groups: Groups) -> No
         _band(ax, places[begun], values[:, begun], COLOURS[i % 6], MARKERS[i % 7], name)
     _band(ax, places, matrices[:, rows, -1], COLOURS[-1], None, "all")
     ticks = [f"train {t + 1}\n{names[t] if tasks == len(names) else ''}" for t in range(tasks)]
-    if slept:
+    if tasks > 6:  # no room for words
+        ax.set_xticks(range(tasks), [str(t + 1) for t in range(tasks)], fontsize=8)
+    elif slept:
         ax.set_xticks(places, [x for t in ticks for x in (t, "sleep")], fontsize=8)
     else:
         ax.set_xticks(places, ticks, fontsize=8)
     ax.set_xlim(-0.25, places[-1] + 0.25)
     ax.set_ylim(-0.03, 1.03)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    ax.set_xlabel("phase")
+    ax.set_xlabel("phase" if tasks <= 6 else "task trained; sleeps are shaded")
 
 
 def _band(
@@ -115,14 +117,15 @@ def confusion_matrices(results: Sequence[SeedResult]) -> Figure:
             fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
             image = ax.imshow(fractions, cmap="viridis", vmin=0, vmax=1)
             for (row, column), value in np.ndenumerate(fractions):
-                if value >= 0.005:
+                if value >= 0.005 and len(counts) <= 12:  # else the numbers would overlap
                     tone = "white" if value < 0.6 else "black"
                     text = f"{100 * value:.0f}"
                     ax.text(column, row, text, ha="center", va="center", fontsize=7, color=tone)
             ax.set_title(title)
             ax.set_xlabel("predicted class")
-            ax.set_xticks(range(len(counts)))
-            ax.set_yticks(range(len(counts)))
+            labelled = range(0, len(counts), 1 if len(counts) <= 12 else 5)
+            ax.set_xticks(labelled)
+            ax.set_yticks(labelled)
             ax.spines[:].set_visible(False)
         axes[0].set_ylabel("actual class")
         if image is not None:
