@@ -19,6 +19,8 @@ from neuro import _features_conv, _features_torchvision, _imagefolder, datasets,
 from neuro.dataset_name import DatasetName
 from neuro.datasets import Dataset
 from neuro.errors import DatasetError, NeuroError
+from neuro.learning.condition import condition
+from neuro.learning.presets import preset
 from neuro.progress import Silent
 
 
@@ -556,3 +558,13 @@ def test_the_command_takes_weights(tmp_path: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
     assert main(["continual", "--dataset", "digits", "--weights", "weights.pth"]) != 0
     assert "are for a feature extractor; name it with --features" in capsys.readouterr().err
+
+
+def test_features_have_settings_of_their_own() -> None:
+    for learner in ("ep", "bptt", "ff"):
+        settings = condition("cifar10:conv", learner=learner).preset
+        assert settings == preset("features", learner=learner)
+        assert settings.window is None  # there is no place in a vector
+    # Tadros et al. 2022, features of CIFAR-10.
+    assert settings.hidden == (1028, 256) and settings.gain_scale == 4.131109
+    assert [settings.steps(task) for task in range(5)] == [15000] * 5
