@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -68,7 +68,7 @@ class DaskCluster:
             futures = []  # a task without a future is forgotten
             for turn, task in enumerate(tasks):
                 key = f"{topic}-{task.key}"
-                future = client.submit(_run, task, topic, _software(), key=key, priority=-turn)
+                future = client.submit(_run, task, topic, software(), key=key, priority=-turn)
                 future.add_done_callback(lambda done, key=task.key: heard.put((key, done)))
                 futures.append(future)
             while running:
@@ -87,7 +87,7 @@ class DaskCluster:
         with ExitStack() as closing:
             address = self.address
             if address is None:
-                address = closing.enter_context(_local_cluster(self.jobs))
+                address = closing.enter_context(local_cluster(self.jobs))
             try:
                 client = closing.enter_context(distributed.Client(address, timeout=PATIENCE))
             except (OSError, ValueError) as error:
@@ -106,7 +106,8 @@ class DaskCluster:
 
 
 @contextmanager
-def _local_cluster(jobs: int) -> Iterator[Any]:
+def local_cluster(jobs: int) -> Iterator[Any]:
+    """A Dask cluster of ``jobs`` processes of this machine, each with one thread."""
     # Lava starts processes of its own, which a daemon may not.
     with ExitStack() as closing, import_module("dask").config.set(
         {"distributed.worker.daemon": False}
@@ -117,7 +118,7 @@ def _local_cluster(jobs: int) -> Iterator[Any]:
                     n_workers=jobs,
                     threads_per_worker=1,
                     memory_limit=0,  # none, as for other processes of the machine
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # any port, or it takes one and warns
                     silence_logs="ERROR",
                 )
             )
@@ -147,7 +148,7 @@ def _ended(task: Task, future: Any) -> Ended:
 
 
 @functools.cache
-def _software() -> dict[str, str]:
+def software() -> dict[str, str]:
     """What must be the same here and on the workers, for results to mean the same."""
     return {"code of neuro": code_fingerprint(), **versions()}
 
@@ -155,15 +156,16 @@ def _software() -> dict[str, str]:
 # --- inside a worker -------------------------------------------------------------------------
 
 
-def _run(task: Task, topic: str, software: dict[str, str]) -> Ended:
+def _run(task: Task, topic: str, wanted: Mapping[str, str]) -> Ended:
     worker = _library().get_worker()
-    for name, version in _software().items():
-        if version != software[name]:
+    own = software()
+    for name, version in wanted.items():
+        if own[name] != version:
             return Ended(
                 task,
                 None,
-                f"worker {worker.address} has another {name} than the command ({version}, not "
-                f"{software[name]}); install the same there",
+                f"worker {worker.address} has another {name} than the command ({own[name]}, not "
+                f"{version}); install the same there",
             )
     worker.log_event(topic, (task.key, ()))
     return run_task(task, lambda *report: worker.log_event(topic, (task.key, report)))

@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 from neuro.errors import JobError
@@ -131,6 +132,7 @@ def _workers(number: int) -> Iterator[Sequence[_Worker]]:
 @contextmanager
 def no_interrupts() -> Iterator[None]:
     """Processes started inside do not see Ctrl-C: ending them is their parent's affair."""
+    resource_tracker.ensure_running()  # its start would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

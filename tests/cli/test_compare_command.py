@@ -273,13 +273,19 @@ def nobody_left(group: int) -> bool:
     return not group_lives(group)
 
 
-@pytest.mark.parametrize("how", ["killed", "interrupted"])
+@pytest.mark.parametrize(
+    ("how", "executor"), [("killed", "local"), ("interrupted", "local"), ("interrupted", "dask")]
+)
 def test_what_is_finished_survives(
-    how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    how: str, executor: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if executor == "dask":
+        pytest.importorskip("distributed")
     out = tmp_path / "run"
     (tmp_path / "long.toml").write_text(TABLE + ENDLESS)
-    with command("long.toml", "--out", "run", "--jobs", "2") as process:
+    with command(
+        "long.toml", "--out", "run", "--jobs", "2", "--executor", executor
+    ) as process:
         wait_until(lambda: len(list(out.glob("cells/*.json"))) == 4, process)
         if how == "killed":
             process.kill()
