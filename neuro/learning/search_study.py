@@ -16,7 +16,7 @@ import os
 import socket
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,7 +167,16 @@ _PROCESS = "process"
 
 def sign(trial: optuna.Trial) -> None:
     """Write down which process judges a candidate."""
-    trial.set_user_attr(_PROCESS, [socket.gethostname(), os.getpid()])
+    trial.set_user_attr(_PROCESS, [_machine(), os.getpid()])
+
+
+def _machine() -> str:
+    """Where a process number means one process: host names repeat, and containers count anew."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
 
 
 def give_up_dead(study: optuna.Study) -> int:
@@ -185,6 +194,6 @@ def give_up_dead(study: optuna.Study) -> int:
 
 
 def _is_dead(process: Any) -> bool:
-    if not isinstance(process, list) or process[0] != socket.gethostname():
+    if not isinstance(process, list) or process[0] != _machine():
         return False
     return not is_alive(int(process[1]))
