@@ -90,10 +90,10 @@ def compare(
     The file has a section "table" and a section "row" for each way to learn.
     A row has a name and the options of 'neuro continual': learner, regulariser,
     sleep (none, unless written), rehearsal, joint, scenario, preset ("best"
-    for the strongest settings that ship), images_per_task, epochs, and set.KEY
-    for any setting; besides, datasets and seeds. What the table says of these
-    holds for every row that says nothing else. Only the table has title,
-    evaluate_on (test or validation) and device.
+    for the strongest settings that ship), images_per_task, classes_per_task,
+    epochs, and set.KEY for any setting; besides, datasets and seeds. What the
+    table says of these holds for every row that says nothing else. Only the
+    table has title, evaluate_on (test or validation) and device.
 
     All is checked before anything runs. A finished run is kept at once: the same
     command continues after an interruption, and after a change to the file it
