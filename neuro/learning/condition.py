@@ -85,7 +85,7 @@ def condition(
         is to sleep.
     """
     changes = dict(settings or {})
-    made = _base(dataset, learner, regulariser, preset, joint, rehearsal).with_values(changes)
+    made = _base(dataset, learner, regulariser, preset, joint).with_values(changes)
     sleeps = sleep != "none" and not joint
     if sleeps and sleep in BACKEND_GATES:
         needed = BACKEND_GATES[sleep]
@@ -112,20 +112,13 @@ def condition(
 
 
 def _base(
-    dataset: str,
-    learner: str,
-    regulariser: str,
-    chosen: str | None,
-    joint: bool,
-    rehearsal: float,
+    dataset: str, learner: str, regulariser: str, chosen: str | None, joint: bool
 ) -> Preset:
     def shipped(name: str) -> Preset:
         return presets.preset(name, joint=joint, learner=learner, regulariser=regulariser)
 
     if chosen == "best":
-        return presets.best(
-            dataset, joint=joint, learner=learner, regulariser=regulariser, rehearsal=rehearsal
-        )
+        return presets.best(dataset, joint=joint, learner=learner, regulariser=regulariser)
     if chosen is not None and chosen.endswith(".json"):
         base = shipped(dataset)
         # A file is the result of a search for learning in sequence; joint training keeps its own.

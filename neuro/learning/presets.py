@@ -311,11 +311,30 @@ _FASHION = Preset(
 # images resemble Fashion-MNIST's, but with 2.6 times the bright pixels, so inputs fire less.
 _KMNIST = _MNIST
 _CIFAR10 = replace(_FASHION, rate=24.0, images_per_task=1000)
-_CIFAR10_FEATURES = replace(_FASHION, images_per_task=1000)
+# Found on validation images of a tenth of CIFAR-10, with the features "conv" (a short search).
+_CIFAR10_FEATURES = replace(
+    _FASHION,
+    hidden=(256,),
+    learning_rates=(0.295, 0.000541),
+    epochs=4,
+    images_per_task=1000,
+    free_steps=15,
+    nudged_steps=5,
+    rate=294.5,
+    increment=0.000307,
+    decrement=0.000402,
+    thresholds=(0.42, 0.0566),
+    decay=0.991,
+    slope=1.7,
+    sleep_steps=378.0,
+    sleep_growth=0.92,
+)
 
 
-# The strongest found for learning in sequence, without and with rehearsal, again on validation
-# images alone.
+# The strongest found for learning in sequence, chosen on validation images alone (seeds 102 to 104)
+# and compared with the ordinary sets on five other seeds (200 to 204): MNIST 80.3 against 72.6 %,
+# with 2 % rehearsal (three seeds) 85.6 against 83.5 %, Fashion-MNIST 56.3 against 54.1 %. No search
+# was made with rehearsal.
 _BEST_MNIST = Preset(
     hidden=(1200,),
     learning_rates=(0.12, 0.0003),
@@ -333,9 +352,16 @@ _BEST_MNIST = Preset(
     sleep_steps=588.0,
     sleep_growth=1.185,
 )
-_BEST_FASHION = replace(_FASHION, readout="current")
+_BEST_FASHION = replace(
+    _FASHION,
+    hidden=(1000,),
+    learning_rates=(0.02593, 0.0006776),
+    readout="current",
+    increment=4.078e-5,
+    thresholds=(0.8529, 0.06218),
+    decay=0.99085,
+)
 _BEST: Mapping[str, Preset] = {"mnist": _BEST_MNIST, "fashion-mnist": _BEST_FASHION}
-_BEST_REHEARSED: Mapping[str, Preset] = {"mnist": _BEST_MNIST, "fashion-mnist": _BEST_FASHION}
 
 
 def _joint(base: Preset, **changes: Any) -> Preset:
@@ -357,7 +383,7 @@ _EP_JOINT: Mapping[str, Preset] = {
     "fashion-mnist": _joint(_FASHION, epochs=4, learning_rates=(0.1, 0.05)),
     "kmnist": _joint(_KMNIST, epochs=4, learning_rates=(0.1, 0.05)),
     "cifar10": _joint(_CIFAR10, epochs=4, learning_rates=(0.1, 0.05)),
-    "features": _joint(_CIFAR10_FEATURES, epochs=20, learning_rates=(0.1, 0.05)),
+    "features": _joint(_CIFAR10_FEATURES, epochs=10, learning_rates=(0.5, 0.1)),
 }
 
 
@@ -515,20 +541,18 @@ def best(
     joint: bool = False,
     learner: str = "ep",
     regulariser: str = "none",
-    rehearsal: float = 0.0,
 ) -> Preset:
     """The strongest settings that ship for a data set (``--preset best``).
 
-    They exist for ``ep`` on MNIST and Fashion-MNIST: a larger network and its own sleep, slower
-    to run than :func:`preset`. For any other learner or data set, and for joint training, nothing
-    stronger was found, and these are the ordinary settings.
+    They exist for ``ep`` on MNIST and Fashion-MNIST, the same with and without rehearsal: a larger
+    network with its own sleep, read out by currents, slower than :func:`preset`. For any other
+    learner or data set, and for joint training, none were sought or found, and these are the
+    ordinary settings.
 
     Parameters
     ----------
     dataset, joint, learner, regulariser
         As in :func:`preset`.
-    rehearsal : float
-        Fraction of earlier images that is mixed in; from any on, those found with rehearsal.
 
     Raises
     ------
@@ -538,7 +562,7 @@ def best(
     ordinary = preset(dataset, joint=joint, learner=learner, regulariser=regulariser)
     if joint or learner != "ep":
         return ordinary
-    return (_BEST_REHEARSED if rehearsal > 0 else _BEST).get(dataset, ordinary)
+    return _BEST.get(dataset, ordinary)
 
 
 def read_preset(path: Path, base: Preset) -> Preset:

@@ -102,7 +102,7 @@ def test_missing_preset_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rehearsal", [0.0, 0.02])
 def test_best_settings_are_reached_by_name_and_may_be_changed(rehearsal: float) -> None:
     made = condition("mnist", preset="best", sleep="brian2", rehearsal=rehearsal)
-    assert made.preset == best("mnist", rehearsal=rehearsal) != preset("mnist")
+    assert made.preset == best("mnist") != preset("mnist")
     assert made.protocol.images_per_task == made.preset.images_per_task
     changed = condition("mnist", preset="best", rehearsal=rehearsal, settings={"epochs": 7})
     assert changed.preset.epochs == 7 and changed.preset.hidden == made.preset.hidden
