@@ -133,6 +133,18 @@ def test_shipped_tables(name: str) -> None:
         assert set(prepare(table)) == {"digits"}
 
 
+def test_the_shipped_table_of_mnist_tells_the_task_to_ewc_and_si() -> None:
+    table = read_comparison(EXAMPLES / "mnist_comparison.toml")
+    told = {
+        made.preset.regulariser
+        for row in table.rows
+        for made in row.conditions.values()
+        if made.protocol.scenario == "task"
+    }
+    assert told == {"ewc", "si"}
+    assert table.datasets == ("mnist",) and all(len(row.seeds) == 5 for row in table.rows)
+
+
 # --- refusing --------------------------------------------------------------------------------
 
 ROW = '[[row]]\nname = "EP"\n'
