@@ -17,9 +17,9 @@ from typing import Any
 
 from neuro.errors import JobError
 from neuro.models.comparison_cell import Ended, Event, Moved, Started, Task, run_task, said
-from neuro.models.comparison_processes import no_interrupts
 from neuro.provenance import code_fingerprint
 from neuro.report import versions
+from neuro.workers import no_interrupts
 
 PATIENCE = 20
 """Seconds to wait for a scheduler, and for its first worker."""

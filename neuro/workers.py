@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class Worker:
 
     def _open(self) -> None:
         spawn = multiprocessing.get_context("spawn")
-        self._lifeline, theirs = spawn.Pipe()
+        self._line, theirs = spawn.Pipe()
         self._executor = ProcessPoolExecutor(
             1, mp_context=spawn, initializer=_live_with, initargs=(theirs,)
         )
@@ -48,8 +49,16 @@ class Worker:
 
     def start(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Do something; function and arguments must be picklable."""
-        with _no_interrupts():
+        with no_interrupts():
             self._future = self._executor.submit(function, *arguments)
+
+    def reports(self) -> Iterator[Any]:
+        """What it has said by :func:`report` since this was asked last."""
+        try:
+            while self._line.poll():
+                yield self._line.recv()
+        except (OSError, EOFError):
+            return  # the process died: its result says so
 
     def has_ended(self) -> bool:
         """Whether a result, or an error, is there."""
@@ -74,7 +83,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process, in the middle of what it does."""
-        self._lifeline.close()  # the process ends itself: see _end_with
+        self._line.close()  # the process ends itself: see _end_with
         self._executor.shutdown()
 
 
@@ -111,8 +120,9 @@ def is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def _no_interrupts() -> Iterator[None]:
+def no_interrupts() -> Iterator[None]:
     """Processes started inside do not see Ctrl-C: ending them is their parent's affair."""
+    resource_tracker.ensure_running()  # its start would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -123,12 +133,23 @@ def _no_interrupts() -> Iterator[None]:
 # --- inside a worker -------------------------------------------------------------------------
 
 
+_parent: Connection | None = None
+
+
+def report(what: Any) -> None:
+    """Say something to the process that has this worker; elsewhere nobody listens."""
+    if _parent is not None:
+        _parent.send(what)
+
+
 def _live_with(parent: Connection) -> None:
+    global _parent
+    _parent = parent
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: Connection) -> None:
-    # The other end closes when the parent wants it or is killed; nothing is ever sent.
+    # The other end closes when the parent wants it or is killed; nothing is ever sent from there.
     try:
         parent.recv()
     except (EOFError, OSError):
