@@ -63,7 +63,7 @@ bench-env: .venv-bench/.setup-done  ## environment of the peers that torch is me
 bench: setup  ## benchmarks, each a ratio measured in one run
 	mkdir -p results && $(BIN)/neuro bench --json results/bench.json
 
-results: setup  ## every figure of docs/results.md (about ten minutes)
+results: setup  ## every learning figure of docs/results.md (hours; resumes)
 	sh docs/results.sh $(BIN)/neuro
 
 clean:  ## remove the environment and caches

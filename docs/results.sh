@@ -14,4 +14,20 @@ mkdir -p "$out"
 "$neuro" continual --dataset mnist --sleep brian2 --rehearsal 0.02 --seeds 0-4 --out "$out/mnist-rehearsal"
 "$neuro" continual --dataset fashion-mnist --sleep brian2 --seeds 0-4 --out "$out/fashion"
 "$neuro" continual --dataset mnist --sleep none --joint --seeds 0-4 --out "$out/mnist-joint"
+"$neuro" continual --dataset digits --sleep lava --seeds 0-4 --out "$out/digits-lava"
+"$neuro" continual --dataset mnist --sleep lava --seeds 0-4 --no-baselines --out "$out/mnist-lava"
+for data in mnist fashion-mnist; do
+    "$neuro" continual --dataset $data --preset best --sleep brian2 --seeds 0-4 --no-baselines --out "$out/$data-best"
+done
+"$neuro" continual --dataset mnist --preset best --sleep brian2 --rehearsal 0.02 --seeds 0-4 --no-baselines --out "$out/mnist-best-rehearsal"
+for data in mnist digits; do
+    "$neuro" continual --dataset $data --sleep reference --seeds 0-4 --analyse --out "$out/$data-analysed"
+done
+"$neuro" compare "$(dirname "$0")/../examples/mnist_comparison.toml" --out "$out/mnist-comparison"
+"$neuro" continual --dataset cifar10 --features conv --sleep brian2 --seeds 0-4 --joint --out "$out/cifar10-conv"
+for rehearsal in 0 0.02; do
+    "$neuro" continual --dataset mnist+fashion-mnist+cifar10 --images-per-task 1000 --sleep brian2 --rehearsal $rehearsal --seeds 0-4 --out "$out/sequence-$rehearsal"
+    "$neuro" continual --dataset mnist+fashion-mnist+cifar10 --classes-per-task 10 --images-per-task 3000 --sleep brian2 --rehearsal $rehearsal --seeds 0-4 --out "$out/sets-$rehearsal"
+done
+"$neuro" sensitivity --dataset digits --seeds 200-209 --out "$out/sensitivity-digits"
 "$neuro" bench --json "$out/bench.json"

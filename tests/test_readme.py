@@ -1,15 +1,18 @@
-"""The Python of README.md and docs/loihi.md runs as it stands there and shows what it says."""
+"""The Python and the commands of README.md and the guides work as they stand there."""
 
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 import neuro as nr
+from neuro.cli import app
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,3 +51,33 @@ def test_the_code_of_the_page_on_loihi(tmp_path):
     assert any("demo fits Loihi 2: 1 core" in line for line in lines)
     assert any("dw = y0*x1 - y0*x2 - x0*y1" in line for line in lines)
     assert float(lines[-1]) != 0.05
+
+
+def test_the_code_of_the_page_on_continual_learning(tmp_path):
+    accuracies, correlations, p_value = run("docs/continual.md", 1, tmp_path)
+    assert float(accuracies.split()[0]) > 0.5
+    before, after = map(float, correlations.split())
+    assert after < before
+    assert float(p_value) < 0.05
+    assert (tmp_path / "weights.png").is_file()
+
+
+def commands():
+    """Every command that a page shows, as a list of words."""
+    found = {}
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
+            for line in block.splitlines():
+                if line.startswith("neuro "):
+                    found[line] = shlex.split(line, comments=True)[1:]
+    return found
+
+
+@pytest.mark.parametrize("words", commands().values(), ids=commands())
+def test_commands_have_these_options(words, monkeypatch):
+    """Options and their values are understood; nothing runs."""
+    monkeypatch.chdir(ROOT)
+    name, *rest = words
+    command = typer.main.get_command(app)
+    with command.make_context("neuro", [name, "--help"], resilient_parsing=True) as above:
+        command.commands[name].make_context(name, rest, parent=above).close()
