@@ -274,7 +274,13 @@ def nobody_left(group: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("how", "executor"), [("killed", "local"), ("interrupted", "local"), ("interrupted", "dask")]
+    ("how", "executor"),
+    [
+        ("killed", "local"),
+        # As tests/models/test_comparison.py has it, which is faster.
+        pytest.param("interrupted", "local", marks=pytest.mark.slow),
+        ("interrupted", "dask"),
+    ],
 )
 def test_what_is_finished_survives(
     how: str, executor: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -111,6 +111,7 @@ def test_refuses(
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow  # the machinery is that of neuro compare
 def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
     slow = ["--parameters", "rate", "--jobs", "2", "--out", "s"]
     # The second row never sleeps and so is finished at once; the others take minutes.

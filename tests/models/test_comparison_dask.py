@@ -115,6 +115,7 @@ class Killer(Moves):
                 os.kill(nanny.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_killed_workers_cell_is_tried_on_another(cluster: Any, tmp_path: Path) -> None:
     comparison = table(tmp_path, LONG)
     watcher = Killer(cluster, 1)

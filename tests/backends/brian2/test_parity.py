@@ -33,7 +33,9 @@ def assert_same_state(ours: State, reference: State):
             assert np.array_equal(found, wanted), population
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "precision", ["float64", pytest.param("float32", marks=pytest.mark.slow)]
+)
 def test_all_features_in_pieces(program, cache, target, precision):
     made = program(precision)
     reference = REFERENCE.compile(made)
