@@ -63,7 +63,9 @@ COMPILED = pytest.mark.build
     ("backend", "options", "name"),
     [
         *[pytest.param("brian2", {"target": "numpy"}, name) for name in CONFIGS],
-        pytest.param("brian2", {"target": "cpp"}, "no feedback", marks=[COMPILED, pytest.mark.slow]),
+        pytest.param(
+            "brian2", {"target": "cpp"}, "no feedback", marks=[COMPILED, pytest.mark.slow]
+        ),
         pytest.param("brian2", {"target": "cpp"}, "tied", marks=COMPILED),
         *[pytest.param("torch", {}, name) for name in CONFIGS],
     ],
