@@ -16,6 +16,7 @@ mkdir -p "$out"
 "$neuro" continual --dataset mnist --sleep none --joint --seeds 0-4 --out "$out/mnist-joint"
 "$neuro" continual --dataset digits --sleep lava --seeds 0-4 --out "$out/digits-lava"
 "$neuro" continual --dataset mnist --sleep lava --seeds 0-4 --no-baselines --out "$out/mnist-lava"
+"$neuro" continual --dataset mnist --preset best --sleep none --seeds 0-4 --out "$out/mnist-best-none"
 for data in mnist fashion-mnist; do
     "$neuro" continual --dataset $data --preset best --sleep brian2 --seeds 0-4 --no-baselines --out "$out/$data-best"
 done
