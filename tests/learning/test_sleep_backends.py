@@ -63,10 +63,11 @@ COMPILED = pytest.mark.build
     ("backend", "options", "name"),
     [
         *[pytest.param("brian2", {"target": "numpy"}, name) for name in CONFIGS],
-        pytest.param(
-            "brian2", {"target": "cpp"}, "no feedback", marks=[COMPILED, pytest.mark.slow]
-        ),
-        pytest.param("brian2", {"target": "cpp"}, "tied", marks=COMPILED),
+        # tests/models/test_continual.py runs compiled code in the fast set.
+        *[
+            pytest.param("brian2", {"target": "cpp"}, name, marks=[COMPILED, pytest.mark.slow])
+            for name in ("no feedback", "tied")
+        ],
         *[pytest.param("torch", {}, name) for name in CONFIGS],
     ],
 )
