@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+import typer
 
 from neuro.errors import JobError
+
+DatasetOption = Annotated[
+    str,
+    typer.Option(
+        help="digits, mnist, fashion-mnist, kmnist, cifar10, or another name that 'neuro "
+        "continual' knows."
+    ),
+]
+SleepOption = Annotated[
+    str, typer.Option(help="What simulates the sleeping network, see 'neuro backends'.")
+]
+LearnerOption = Annotated[
+    str, typer.Option(help="What learns: ep, bptt or ff, see 'neuro continual'.")
+]
+RehearsalOption = Annotated[
+    float, typer.Option(help="Fraction of earlier training images mixed into each task.")
+]
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -103,56 +103,29 @@ def compare(
     import json
 
     from neuro.cli import _compare_output as output
-    from neuro.cli._errors import InterruptedJobError
+    from neuro.cli._comparison_job import run_table
     from neuro.cli._options import check_device, parse_seeds
     from neuro.learning import comparison_table
     from neuro.learning.comparison import read_comparison
-    from neuro.models.comparison import prepare, run_comparison
-    from neuro.provenance import code_fingerprint
-    from neuro.report import versions
-    from neuro.results import RunFolder
 
     workers = _workers(executor, jobs, scheduler)
     comparison = read_comparison(config, None if seeds is None else parse_seeds(seeds))
-    data = prepare(comparison, data_root)
     check_device(comparison.device)
-    folder = RunFolder(out or Path("results") / config.stem)
-    about = {
-        "job": "compare",
-        **comparison.to_json(),
-        "code": code_fingerprint(),
-        "versions": versions(),
-    }
-    folder.begin(*output.FINISHED)
-    folder.write_json("config.json", about)
-    with output.Display() as display:
-        try:
-            outcomes = run_comparison(
-                comparison,
-                data,
-                folder,
-                executor=workers,
-                data_root=data_root,
-                watcher=display,
-            )
-        except KeyboardInterrupt:
-            raise InterruptedJobError(
-                f"interrupted; {display.finished_cells} of {display.total} runs are finished and "
-                f"kept in {folder.path}: the same command continues there"
-            ) from None
-    groups = output.grouped(comparison, outcomes)
-    output.write(comparison, groups, folder, about)
+    ran = run_table(
+        "compare",
+        comparison,
+        out or Path("results") / config.stem,
+        output.FINISHED,
+        executor=workers,
+        data_root=data_root,
+    )
+    output.write(comparison, ran.groups, ran.folder, ran.about)
     if as_json:
-        typer.echo(json.dumps(comparison_table.metrics(comparison, groups), indent=1))
+        typer.echo(json.dumps(comparison_table.metrics(comparison, ran.groups), indent=1))
     else:
-        output.print_table(comparison, groups)
-        typer.echo(f"written to {folder.path}: table.md, table.csv, report.html, metrics.json")
-    failed = sum(len(group.failures) for group in groups)
-    if failed:
-        raise JobError(
-            f"{failed} of {len(outcomes)} runs failed; the table names them, and the same "
-            "command tries them again"
-        )
+        output.print_table(comparison, ran.groups)
+        typer.echo(f"written to {ran.folder.path}: table.md, table.csv, report.html, metrics.json")
+    ran.refuse_failures("the table names them")
 
 
 def _workers(executor: str, jobs: int | None, scheduler: str | None) -> Executor:

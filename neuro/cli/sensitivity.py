@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from neuro.cli._options import DatasetOption, LearnerOption, RehearsalOption, SleepOption
 from neuro.errors import JobError
 
 EXAMPLES = """Examples:
@@ -27,25 +28,13 @@ def register(app: typer.Typer) -> None:
 
 
 def sensitivity(
-    dataset: Annotated[
-        str,
-        typer.Option(
-            help="digits, mnist, fashion-mnist, kmnist, cifar10, or another name that 'neuro "
-            "continual' knows."
-        ),
-    ] = "digits",
-    sleep: Annotated[
-        str, typer.Option(help="What simulates the sleeping network, see 'neuro backends'.")
-    ] = "reference",
-    learner: Annotated[
-        str, typer.Option(help="What learns: ep, bptt or ff, see 'neuro continual'.")
-    ] = "ep",
+    dataset: DatasetOption = "digits",
+    sleep: SleepOption = "reference",
+    learner: LearnerOption = "ep",
     regulariser: Annotated[
         str, typer.Option(help="For ff besides the sleep: none, ewc, si or lwf.")
     ] = "none",
-    rehearsal: Annotated[
-        float, typer.Option(help="Fraction of earlier training images mixed into each task.")
-    ] = 0.0,
+    rehearsal: RehearsalOption = 0.0,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -118,8 +107,8 @@ def sensitivity(
     import json
     import os
 
-    from neuro.cli import _compare_output, _sensitivity_output
-    from neuro.cli._errors import InterruptedJobError
+    from neuro.cli import _sensitivity_output
+    from neuro.cli._comparison_job import run_table
     from neuro.cli._options import check_device, check_sleep, parse_seeds
     from neuro.dataset_name import DatasetName
     from neuro.datasets import load
@@ -127,11 +116,7 @@ def sensitivity(
     from neuro.learning import sensitivity_table
     from neuro.learning.condition import condition
     from neuro.learning.presets import parse_settings
-    from neuro.models.comparison import prepare, run_comparison
     from neuro.models.comparison_processes import Processes
-    from neuro.provenance import code_fingerprint
-    from neuro.report import versions
-    from neuro.results import RunFolder
 
     if jobs is not None and jobs < 1:
         raise JobError(f"--jobs {jobs}: give at least 1")
@@ -162,48 +147,25 @@ def sensitivity(
         chosen=None if parameters is None else [name.strip() for name in parameters.split(",")],
         device=device,
     )
-    data = prepare(study.comparison, data_root)
-    folder = RunFolder(out or Path("results") / f"sensitivity-{DatasetName.parse(dataset).slug}")
-    about = {
-        "job": "sensitivity",
-        **study.comparison.to_json(),
-        "code": code_fingerprint(),
-        "versions": versions(),
-    }
-    folder.begin(*_sensitivity_output.FINISHED)
-    folder.write_json("config.json", about)
-    with _compare_output.Display() as display:
-        try:
-            outcomes = run_comparison(
-                study.comparison,
-                data,
-                folder,
-                executor=Processes(jobs or len(os.sched_getaffinity(0))),
-                data_root=data_root,
-                watcher=display,
-            )
-        except KeyboardInterrupt:
-            raise InterruptedJobError(
-                f"interrupted; {display.finished_cells} of {display.total} runs are finished and "
-                f"kept in {folder.path}: the same command continues there"
-            ) from None
-    groups = _compare_output.grouped(study.comparison, outcomes)
-    effects = study_of.effects(study, groups)
-    _sensitivity_output.write(study, effects, groups, folder, about)
+    ran = run_table(
+        "sensitivity",
+        study.comparison,
+        out or Path("results") / f"sensitivity-{DatasetName.parse(dataset).slug}",
+        _sensitivity_output.FINISHED,
+        executor=Processes(jobs or len(os.sched_getaffinity(0))),
+        data_root=data_root,
+    )
+    effects = study_of.effects(study, ran.groups)
+    _sensitivity_output.write(study, effects, ran.groups, ran.folder, ran.about)
     if as_json:
-        typer.echo(json.dumps(sensitivity_table.metrics(study, effects, groups), indent=1))
+        typer.echo(json.dumps(sensitivity_table.metrics(study, effects, ran.groups), indent=1))
     else:
-        _sensitivity_output.print_tables(study, effects, groups)
+        _sensitivity_output.print_tables(study, effects, ran.groups)
         typer.echo(
-            f"written to {folder.path}: report.html, sensitivity.svg, table.md, table.csv, "
+            f"written to {ran.folder.path}: report.html, sensitivity.svg, table.md, table.csv, "
             "metrics.json"
         )
-    failed = sum(len(group.failures) for group in groups)
-    if failed:
-        raise JobError(
-            f"{failed} of {len(outcomes)} runs failed; the tables name them, and the same "
-            "command tries them again"
-        )
+    ran.refuse_failures("the tables name them")
 
 
 def _numbers(text: str) -> list[float]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from neuro.cli._options import DatasetOption, LearnerOption, RehearsalOption, SleepOption
 from neuro.errors import JobError
 
 EXAMPLES = """Examples:
@@ -34,13 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def tune(
-    dataset: Annotated[
-        str,
-        typer.Option(
-            help="digits, mnist, fashion-mnist, kmnist, cifar10, or another name that 'neuro "
-            "continual' knows."
-        ),
-    ] = "digits",
+    dataset: DatasetOption = "digits",
     trials: Annotated[
         int, typer.Option(help="Candidates to try in this run, by all its processes together.")
     ] = 20,
@@ -78,21 +73,15 @@ def tune(
     save: Annotated[
         Path | None, typer.Option(help="Write the best settings here, for --preset.")
     ] = None,
-    sleep: Annotated[
-        str, typer.Option(help="What simulates the sleeping network, see 'neuro backends'.")
-    ] = "reference",
-    learner: Annotated[
-        str, typer.Option(help="What learns: ep, bptt or ff, see 'neuro continual'.")
-    ] = "ep",
+    sleep: SleepOption = "reference",
+    learner: LearnerOption = "ep",
     regulariser: Annotated[
         str,
         typer.Option(
             help="For ff besides the sleep: none, ewc, si or lwf; its strength is searched too."
         ),
     ] = "none",
-    rehearsal: Annotated[
-        float, typer.Option(help="Fraction of earlier training images mixed into each task.")
-    ] = 0.0,
+    rehearsal: RehearsalOption = 0.0,
     preset: Annotated[
         str | None,
         typer.Option(

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from neuro.notebook import table
 
 #: The header of a table, and its rows.
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
-class Tables:
+class Tables(ABC):
     """Reports that print as a title and tables, on a terminal and in a notebook."""
 
+    @abstractmethod
     def title(self) -> str:
         """What stands above the tables."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tables(self) -> list[Table]:
         """Header and rows of each."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         lines = [self.title()]
