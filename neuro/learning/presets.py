@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuro.dataset_name import DatasetName
 from neuro.errors import DescriptionError, JobError
+from neuro.learning.settings import Settings
 
 if TYPE_CHECKING:
     from neuro.learning.sleep import SleepConfig
@@ -30,8 +28,8 @@ _EP = {"learners": ("ep",)}
 _FF = {"learners": ("ff",)}
 
 
-@dataclass(frozen=True)
-class Preset:
+@dataclass(frozen=True, kw_only=True)
+class Preset(Settings):
     """How a network learns awake and asleep.
 
     Attributes
@@ -110,8 +108,6 @@ class Preset:
     decrement: float
     decay: float
     slope: float
-    epochs: int = 1
-    batch_size: int = 20
     images_per_task: int | None = 1500
     free_steps: int = field(default=20, metadata=_MRNN)
     nudged_steps: int = field(default=6, metadata=_MRNN)
@@ -132,7 +128,6 @@ class Preset:
     sleep_growth: float = 1 / 3
     sleep_from: int = 0
     learner: str = "ep"
-    regulariser: str = "none"
     loss: str = "mse"
     momentum: float = field(default=0.0, metadata=_FF)
     dropout: float = field(default=0.0, metadata=_FF)
@@ -151,11 +146,7 @@ class Preset:
                     f"preset: {name} has {len(values)} value(s); with {layers - 1} hidden "
                     f"layer(s) it needs {layers}"
                 )
-        for setting in dataclasses.fields(self):
-            value = getattr(self, setting.name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if isinstance(number, float) and not math.isfinite(number):
-                    raise DescriptionError(f"preset: {setting.name} is {value}; it must be finite")
+        super().__post_init__()
 
     def steps(self, task: int) -> int:
         """Time steps of the sleep after a task (counted from 0); 0: no sleep."""
@@ -171,61 +162,6 @@ class Preset:
         return SleepConfig(
             steps=self.steps(task), **{name: getattr(self, name) for name in shared}
         )
-
-    def with_values(self, values: Mapping[str, Any]) -> Preset:
-        """A copy with some fields replaced; values may be plain JSON (lists, whole floats).
-
-        Raises
-        ------
-        DescriptionError
-            If a name is no field, a value does not have the field's type, or it would change
-            the learner, the regulariser, or something that this learner does not read.
-        """
-        kinds = typing.get_type_hints(Preset)
-        unknown = [name for name in values if name not in kinds]
-        if unknown:
-            raise DescriptionError(
-                f"preset: unknown setting {unknown[0]!r}; known are {', '.join(kinds)}"
-            )
-        fitted = {n: _fitted(n, v, kinds[n]) for n, v in values.items()}
-        for name in (n for n, v in fitted.items() if v != getattr(self, n)):
-            self._check_changeable(name, fitted[name])
-        return replace(self, **fitted)
-
-    def _check_changeable(self, name: str, value: Any) -> None:
-        """Refuse a change that would have no effect, or make another learner of this one."""
-        if name in ("learner", "regulariser"):
-            raise DescriptionError(
-                f"preset: these are settings for {name} {getattr(self, name)!r}, not {value!r}; "
-                f"ask for the {name} by name (--{name} {value})"
-            )
-        reads = self.__dataclass_fields__[name].metadata.get("learners", (self.learner,))
-        if self.learner not in reads:
-            raise DescriptionError(
-                f"preset: {name} means nothing to learner {self.learner!r}; it is a setting of "
-                f"{', '.join(reads)}"
-            )
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain dictionary, accepted by :meth:`with_values`."""
-        return dataclasses.asdict(self)
-
-
-def _fitted(name: str, value: Any, kind: Any) -> Any:
-    """``value`` as ``kind``, which is the type of a field of :class:`Preset`."""
-    if isinstance(kind, types.UnionType):
-        if value is None:
-            return None
-        kind = next(k for k in typing.get_args(kind) if k is not type(None))
-    if typing.get_origin(kind) is tuple:
-        inner = typing.get_args(kind)[0]
-        items = value if isinstance(value, list | tuple) else [value]
-        return tuple(_fitted(name, item, inner) for item in items)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise DescriptionError(f"preset: {name} is {value!r}; expected {kind.__name__}")
-    return value
 
 
 def parse_settings(texts: list[str]) -> dict[str, Any]:

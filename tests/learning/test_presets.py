@@ -57,7 +57,7 @@ def test_settings_need_key_and_value(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epoch=3", "unknown setting 'epoch'; known are hidden"),
+        ("epoch=3", "unknown setting 'epoch'; known are learner"),
         ("epochs=2.5", "epochs is 2.5; expected int"),
         ("epochs=true", "epochs is True; expected int"),
         ("rate=fast", "rate is 'fast'; expected float"),
