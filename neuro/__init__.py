@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuro._version import __version__
 from neuro.connectors import (
+    block_diagonal,
     convolution,
     dense,
     distance_dependent,
@@ -124,6 +125,7 @@ __all__ = [
     "WindowedPoisson",
     "__version__",
     "backends",
+    "block_diagonal",
     "compile",
     "convolution",
     "datasets",

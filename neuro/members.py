@@ -71,9 +71,10 @@ class Projection(Described):
         plasticity: PlasticityRule | None,
         short_term: ShortTermPlasticity | None,
         factors: Mapping[str, tuple[str, str]],
+        carries: str | None = None,
     ) -> None:
         self.name, self.pre, self.post = name, pre, post
-        self.connector, self.port = connector, port
+        self.connector, self.port, self.carries = connector, port, carries
         self.delay, self.gain = delay, gain
         self.plasticity, self.short_term, self.factors = plasticity, short_term, factors
 
@@ -92,5 +93,13 @@ class Recorder(Described):
 
 
 def factor_side(size: int, pre: int, post: int) -> str | None:
-    """Which units a third factor with one value per unit belongs to; None: it fits none."""
-    return {pre: "pre", post: "post", 1: "shared"}.get(size)
+    """Which units a third factor of a population of ``size`` units belongs to; None: it fits none.
+
+    A side as :class:`neuro.program.Plasticity` has it: ``"shared"``, ``"post"``, ``"pre"``, or
+    with the length of its groups (``"post/4"``) where ``size`` divides that of the side.
+    """
+    sides = {pre: "pre", post: "post", 1: "shared"}
+    if size in sides:
+        return sides[size]
+    groups = (f"{side}/{n // size}" for side, n in (("post", post), ("pre", pre)) if not n % size)
+    return next(groups, None)

@@ -19,7 +19,7 @@ from neuro.engine import Engine, Recorded, State
 from neuro.errors import BackendError, CompileError, DescriptionError
 from neuro.loihi.chip import check_weights
 from neuro.lowering import lower
-from neuro.members import Projection
+from neuro.members import Population, Projection
 from neuro.network import Network
 from neuro.notebook import table
 from neuro.program import Arrive, Program
@@ -335,6 +335,55 @@ class Simulation:
         return arrivals[name].synapses, arrivals[name].transposed
 
     # --- state ---
+
+    def values(self, population: Population | str, variable: str) -> NDArray[Any]:
+        """Current values of a state variable.
+
+        Returns
+        -------
+        ndarray, shape [units] (of a batch ``[items, units]``)
+            A copy.
+        """
+        self._check_open()
+        return self._engine.read(self._variable(population, variable, "values"))
+
+    def set_values(self, population: Population | str, variable: str, values: Any) -> None:
+        """Replace the values of a state variable.
+
+        Parameters
+        ----------
+        population : Population or str
+        variable : str
+        values : float, or array of shape [units] (of a batch also ``[items, units]``)
+            In SI units.
+
+        Raises
+        ------
+        DescriptionError
+            No such variable, another shape, or NaN.
+        """
+        self._check_open()
+        name = self._variable(population, variable, "set_values")
+        now = self._engine.read(name)
+        given = np.asarray(Parameter(None).read(values, f"set_values of {name}"))
+        if given.shape not in ((), now.shape, now.shape[-1:]):
+            shapes = " or ".join(str(shape) for shape in dict.fromkeys([now.shape[-1:], now.shape]))
+            raise DescriptionError(
+                f"set_values of {name} got shape {given.shape}; expected one number or {shapes}"
+            )
+        self._engine.write(name, np.broadcast_to(given, now.shape).astype(now.dtype))
+
+    def _variable(self, population: Population | str, variable: str, what: str) -> str:
+        """Qualified name of a population's state variable."""
+        owner = population if isinstance(population, str) else population.name
+        arrays = self._program.arrays.values()
+        known = [a.variable for a in arrays if a.domain == owner == a.owner and a.unit]
+        if owner not in self._program.sizes or variable not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise DescriptionError(
+                f"{what}: population {owner!r} has no state variable {variable!r}; {has}"
+            )
+        return f"{owner}.{variable}"
 
     def state(self) -> State:
         """A checkpoint; portable between backends of the same program."""

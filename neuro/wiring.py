@@ -15,6 +15,8 @@ from neuro.members import Delay, Population, factor_side
 from neuro.neurons import NeuronModel
 from neuro.neurons.model import read_number
 from neuro.plasticity import PlasticityRule
+from neuro.program import side_of
+from neuro.sources import Source
 
 
 def read_port(model: NeuronModel, port: str | None, where: str) -> str:
@@ -36,6 +38,23 @@ def read_port(model: NeuronModel, port: str | None, where: str) -> str:
             f"{where}: {model.name} has no input port {port!r}; it has {', '.join(ports)}"
         )
     return port
+
+
+def read_emission(model: NeuronModel | Source, carries: str | None, where: str) -> str | None:
+    """Which number of the source's events a projection carries; None: plain spikes."""
+    emissions = [] if isinstance(model, Source) else list(model.emissions)
+    if carries is None:
+        if len(emissions) > 1:
+            raise DescriptionError(
+                f"{where}: events of the source carry {', '.join(emissions)}; choose with carries="
+            )
+        return emissions[0] if emissions else None
+    if carries not in emissions:
+        known = ", ".join(e or "one number without a name" for e in emissions) or "none: spikes"
+        raise DescriptionError(
+            f"{where}: events of the source carry no {carries!r}; they carry {known}"
+        )
+    return carries
 
 
 def read_shape(size: Any, where: str) -> tuple[int, ...]:
@@ -113,9 +132,10 @@ def check_rule(
         if (of := factor_side(size, source.size, target.size)) is None:
             raise DescriptionError(
                 f"factor {key!r} of {where}: its population has {size} units; expected 1,"
-                f" {target.size} as the post or {source.size} as the pre population"
+                f" {target.size} as the post or {source.size} as the pre population, or a divisor"
+                " of one of these, whose units each serve a group of consecutive units"
             )
-        sides[of].add(key)
+        sides[side_of(f"@{of}")].add(key)
     for side, population in (("pre", source), ("post", target)):
         if isinstance(population.model, NeuronModel):
             sides[side] |= {f"{v}_{side}" for v in population.model.variables}

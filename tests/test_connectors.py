@@ -349,3 +349,30 @@ def test_extent_and_positions_that_do_not_fit():
     ):
         with pytest.raises(nr.DescriptionError, match=message):
             net.population("b", nr.LIF(), 3, positions=positions)
+
+
+# --- blocks ------------------------------------------------------------------------------------
+
+
+def test_blocks_stand_on_the_diagonal():
+    blocks = np.arange(12.0).reshape(2, 3, 2) + 1
+    expected = np.zeros((6, 4))
+    expected[:3, :2], expected[3:, 2:] = blocks
+    assert np.array_equal(weights(nr.block_diagonal(blocks), 6, 4), expected)
+    assert np.array_equal(weights(nr.block_diagonal(2.0, 2), 6, 4), 2.0 * (expected > 0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((2.0,), "say how many: blocks="),
+        ((2.0, 0), "blocks of block_diagonal is 0"),
+        ((np.ones((2, 2)),), r"shape \(2, 2\); expected three axes"),
+        ((np.ones((2, 3, 2)), 3), "blocks of block_diagonal is 3, but the weights have 2"),
+        ((np.ones((2, 2, 2)),), r"shape \(2, 2, 2\); expected .* = \(2, 3, 2\)"),
+        ((2.0, 4), "the 6 pre units do not divide into 4 equal blocks"),
+    ],
+)
+def test_blocks_that_do_not_fit(arguments, message):
+    with pytest.raises(nr.DescriptionError, match=message):
+        weights(nr.block_diagonal(*arguments), 6, 4)

@@ -6,6 +6,7 @@ from neuro.connectors.matrices import KINDS as _MATRICES
 from neuro.connectors.matrices import (
     Transpose,
     as_connector,
+    block_diagonal,
     dense,
     from_array,
     from_sparse,
@@ -26,6 +27,7 @@ __all__ = [
     "Convolve",
     "Transpose",
     "as_connector",
+    "block_diagonal",
     "convolution",
     "dense",
     "distance_dependent",

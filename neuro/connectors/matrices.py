@@ -88,6 +88,43 @@ class _OneToOne(Connector):
         return Sparse(pre.size, post.size, index, index[:-1]), weights
 
 
+class _Blocks(Connector):
+    """Block k of the source to block k of the target, all-to-all inside."""
+
+    def __init__(self, weight: Weight | NDArray[np.float64], blocks: int) -> None:
+        self.weight, self.blocks = weight, blocks
+
+    def check(self, pre: Population, post: Population, where: str) -> None:
+        for side, population in (("pre", pre), ("post", post)):
+            if population.size % self.blocks:
+                raise DescriptionError(
+                    f"{where}: the {population.size} {side} units do not divide into"
+                    f" {self.blocks} equal blocks; change the population or the blocks"
+                )
+        expected = self._shape(pre, post)
+        if isinstance(self.weight, np.ndarray) and self.weight.shape != expected:
+            raise DescriptionError(
+                f"weights of {where} have shape {self.weight.shape}; expected"
+                f" [blocks, pre units of a block, post units of a block] = {expected}"
+            )
+
+    def _shape(self, pre: Population, post: Population) -> tuple[int, int, int]:
+        return self.blocks, pre.size // self.blocks, post.size // self.blocks
+
+    def build(
+        self, generator: np.random.Generator, pre: Population, post: Population
+    ) -> tuple[Connectivity, NDArray[np.float64]]:
+        _, _, width = self._shape(pre, post)
+        rows = np.arange(pre.size + 1, dtype=np.int64) * width
+        block = np.arange(pre.size, dtype=np.int64) // (pre.size // self.blocks)
+        targets = (block[:, None] * width + np.arange(width, dtype=np.int64)).reshape(-1)
+        if isinstance(self.weight, np.ndarray):
+            weights = self.weight.reshape(-1)
+        else:
+            weights = draw(self.weight, generator, len(targets))
+        return Sparse(pre.size, post.size, rows, targets), weights
+
+
 class Transpose(Connector):
     """The weights of another projection, read backwards: one matrix used both ways.
 
@@ -113,7 +150,13 @@ class Transpose(Connector):
 
 
 #: Classes that a file may name.
-KINDS: tuple[type[Connector], ...] = (_AllToAll, _Array, _Sparse, _OneToOne)
+KINDS: tuple[type[Connector], ...] = (
+    _AllToAll,
+    _Array,
+    _Blocks,
+    _Sparse,
+    _OneToOne,
+)
 
 # --- what users call ---
 
@@ -142,6 +185,42 @@ def one_to_one(weight: Any) -> Connector:
     if np.ndim(weight) == 1:
         return _OneToOne(finite_array(weight, "weight of one_to_one")).of(weight)
     return _OneToOne(as_weight(weight, "weight of one_to_one")).of(weight)
+
+
+def block_diagonal(weights: Any, blocks: int | None = None) -> Connector:
+    """Block k of the source to block k of the target, all-to-all inside: columns side by side.
+
+    Blocks are consecutive units, as a population of shape ``(blocks, units)`` has them in order.
+
+    Parameters
+    ----------
+    weights : array of shape (blocks, pre units, post units); float, Uniform or Normal
+        Units are those of one block. In the unit of the target's input port.
+    blocks : int, optional
+        How many; needed with a number or a distribution, an array says it itself.
+
+    Raises
+    ------
+    DescriptionError
+        Another shape; no blocks; populations that do not divide into them (when connected).
+    """
+    where = "weights of block_diagonal"
+    if isinstance(weights, Distribution) or np.ndim(weights) == 0:
+        if blocks is None:
+            raise DescriptionError(f"{where} are {weights!r}; say how many: blocks=…")
+        if isinstance(blocks, bool) or not isinstance(blocks, int | np.integer) or blocks < 1:
+            raise DescriptionError(f"blocks of block_diagonal is {blocks!r}; at least 1")
+        return _Blocks(as_weight(weights, where), int(blocks)).of(weights)
+    values = finite_array(weights, where)
+    if values.ndim != 3 or 0 in values.shape:
+        raise DescriptionError(
+            f"{where} have shape {values.shape}; expected three axes, [blocks, pre, post]"
+        )
+    if blocks is not None and blocks != len(values):
+        raise DescriptionError(
+            f"blocks of block_diagonal is {blocks}, but the weights have {len(values)}; leave it out"
+        )
+    return _Blocks(values, len(values)).of(weights)
 
 
 def from_array(weights: Any, where: str = "weights") -> Connector:
