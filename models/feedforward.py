@@ -93,7 +93,7 @@ class FeedForward:
         ]
         # The momentum of one task goes on into the next, as in the released code.
         self._velocity = [torch.zeros_like(w, requires_grad=False) for w in self.weights]
-        self._allowed = None if heads is None else _same_head(heads, self.sizes[-1], self.device)
+        self._allowed = None if heads is None else same_head(heads, self.sizes[-1], self.device)
 
     def __repr__(self) -> str:
         return f"FeedForward({self.sizes}, loss={self.loss!r}, dropout={self.dropout})"
@@ -313,7 +313,7 @@ class FeedForward:
             raise DescriptionError(f"FeedForward.fit momentum: {momentum!r} must lie in [0, 1)")
 
 
-def _same_head(heads: Sequence[Sequence[int]], classes: int, device: torch.device) -> Tensor:
+def same_head(heads: Sequence[Sequence[int]], classes: int, device: torch.device) -> Tensor:
     """Bool ``[classes, classes]``: row c marks the classes that c is told apart from."""
     allowed = torch.zeros(classes, classes, dtype=torch.bool)
     for head in heads:

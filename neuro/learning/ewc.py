@@ -12,7 +12,7 @@ derives and Schwarz et al. 2018 (ICML, "online EWC" with decay 1) do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -69,17 +69,26 @@ class ElasticWeights(Regulariser):
         :math:`\lambda`; with F the mean over images, not the sum.
     fisher_images : int
         Images of a task, drawn at random, from which its F is computed.
+    information : callable
+        Sum over images of F, from a pass and the allowed classes, as :func:`diagonal_fisher`
+        finds it for rectified units.
     """
 
     losses = ("cross-entropy",)
 
-    def __init__(self, strength: float, fisher_images: int = 1000) -> None:
+    def __init__(
+        self,
+        strength: float,
+        fisher_images: int = 1000,
+        information: Callable[[Pass, Tensor | None], list[Tensor]] = diagonal_fisher,
+    ) -> None:
         if not 0 <= strength < float("inf"):
             raise DescriptionError(f"strength of ewc is {strength}; it must be finite and >= 0")
         if fisher_images < 1:
             raise DescriptionError(f"fisher_images of ewc is {fisher_images}; at least 1")
         self.strength = strength
         self.fisher_images = fisher_images
+        self.information = information
         self.fisher: list[Tensor] = []
         self.anchor: list[Tensor] = []
 
@@ -106,7 +115,7 @@ class ElasticWeights(Regulariser):
             with torch.enable_grad():
                 seen = learned.look(learned.images[part])
             allowed = None if learned.allowed is None else learned.allowed[part]
-            for into, more in zip(found, diagonal_fisher(seen, allowed), strict=True):
+            for into, more in zip(found, self.information(seen, allowed), strict=True):
                 into.add_(more, alpha=1.0 / count)
         earlier = self.fisher or [torch.zeros_like(w) for w in found]
         self.fisher = [a + b for a, b in zip(earlier, found, strict=True)]
