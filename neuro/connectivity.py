@@ -74,6 +74,22 @@ class Sparse:
         same_row = np.diff(self.rows) == 0
         return bool(np.any(same_target & same_row))
 
+    @cached_property
+    def blocks(self) -> tuple[int, int, int] | None:
+        """``(K, a, b)`` if the matrix consists of K full blocks of shape (a, b) on its diagonal.
+
+        Weights then have the shape ``[K, a, b]``: those of block k join the units ``k a`` to
+        ``k a + a - 1`` with the units ``k b`` to ``k b + b - 1``, all to all. None otherwise.
+        """
+        b = int(self.row_start[1]) if self.n_pre and self.count else 0
+        if not b or self.n_post % b or self.n_pre % (self.n_post // b):
+            return None
+        shape = self.n_post // b, self.n_pre // (self.n_post // b), b
+        if self.count != self.n_pre * b or np.any(np.diff(self.row_start) != b):
+            return None
+        targets = np.arange(self.n_post).reshape(shape[0], 1, b)
+        return shape if np.all(self.targets.reshape(shape) == targets) else None
+
     def expand(self) -> tuple[Sparse, IntArray]:
         """Itself, and the index of each synapse's weight."""
         return self, np.arange(self.count)

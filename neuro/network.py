@@ -137,7 +137,9 @@ class Network:
             How the efficacy of an arrival depends on earlier ones, e.g. ``TsodyksMarkram()``.
         factors : mapping of str to (population, variable), optional
             Third factors that the plasticity rule names: a state variable of a population of one
-            unit (shared by all synapses), or of one that has the size of ``post``, else of ``pre``
+            unit (shared by all synapses), or of one that has the size of ``post``, else of ``pre``,
+            or whose size divides that of ``post``, else of ``pre``: consecutive units in groups of
+            equal length then share a value, as ``(G, n)`` units do with a population of G
             (unit by unit).
         port : str, optional
             Input of the post model; needed only when it has several.

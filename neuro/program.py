@@ -228,6 +228,10 @@ class Plasticity:
     synapse) or a scalar. Targets are written the same way. A sided array may belong to any
     population of the same size (a third factor).
 
+    A side may say how many consecutive units share a value: ``"gate.v@post/4"`` is an array of a
+    quarter as many values as there are target units, and unit u reads value ``u // 4`` (a third
+    factor for groups of units; it is read, never assigned).
+
     ``decay`` runs in each step for all units of a trace, and all synapses of a synaptic array.
     ``on_pre`` runs for the source units whose spikes arrive in this step, ``on_post`` for the
     target units that spiked in this step; in both, an assignment to a trace runs once per unit,
@@ -284,7 +288,12 @@ def array_of(name: str) -> str:
 
 def side_of(name: str) -> str:
     """Side of a name in a plasticity step: ``"pre"``, ``"post"``, ``"shared"`` or ``""``."""
-    return name.partition("@")[2]
+    return name.partition("@")[2].partition("/")[0]
+
+
+def group_of(name: str) -> int:
+    """How many consecutive units of its side share a value: ``"gate.v@post/4"`` -> 4; else 1."""
+    return int(name.partition("@")[2].partition("/")[2] or 1)
 
 
 Step = Union[Arrive, Update, Threshold, Reset, Plasticity]

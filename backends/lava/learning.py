@@ -26,7 +26,7 @@ from neuro.errors import CompileError
 from neuro.loihi.learning import translate_step
 from neuro.loihi.learning_engine import LearningEngine
 from neuro.loihi.products import Translation
-from neuro.program import Arrive, Plasticity, Program, array_of
+from neuro.program import Arrive, Plasticity, Program, array_of, group_of
 
 if TYPE_CHECKING:
     from neuro.backends.lava.networks import Made, Place
@@ -222,7 +222,7 @@ class TeacherWork:
         title = array_of(source)
         if title not in got:
             got[title] = receive(title)
-        return got[title]
+        return np.repeat(got[title], group_of(source))
 
 
 class Learner:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.backends.reference.synapses import Selection, Synapses
+from neuro.backends.reference.synapses import Selection, Synapses, Units, of_units
 from neuro.backends.reference.tape import Tape
 from neuro.connectivity import IntArray
 from neuro.equations.evaluation import evaluator
@@ -16,7 +16,6 @@ from neuro.equations.expression import names
 from neuro.program import Assign, Plasticity, array_of, side_of
 
 Arrays = Mapping[str, NDArray[Any]]
-Units = IntArray | slice
 
 _ALL = slice(None)
 
@@ -112,7 +111,7 @@ class _Statement:
 
     def run_for_units(self, units: Units, local: dict[str, Any]) -> None:
         values = {
-            n: a[0] if side_of(n) == "shared" else a[units] if a.ndim else a
+            n: a[0] if side_of(n) == "shared" else of_units(n, a, units) if a.ndim else a
             for n, a in self._read.items()
         }
         self._store(self._value(local | values), units, local)
