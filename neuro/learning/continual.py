@@ -1,10 +1,10 @@
-"""The class-incremental protocol: tasks in order, one shared output, sleep after each task.
+"""Continual learning: tasks in order, one shared output, sleep after each task.
 
-Classes come in label order, ``classes_per_task`` at a time (in a sequence of data sets, a task
-has classes of one set only). Each task is trained on its own
-images (plus a rehearsed fraction of the earlier ones), then the network may sleep. After every
-training and every sleep the network is tested on all classes, without being told the task (in
-the scenario ``"task"`` it is told, and answers with a class of that task).
+:mod:`neuro.learning.protocol` says what may be asked for, :mod:`neuro.learning.tasks` which images
+that makes of a data set. Each task is trained on its own images (plus a rehearsed fraction of the
+earlier ones), then the network may sleep. After every training and every sleep the network is
+tested on all classes, without being told the task (in the scenario ``"task"`` it is told, and
+answers with a class of that task).
 
 The module knows neither the network nor the sleep: a :class:`Learner` and a
 :class:`Consolidation` are passed in. All randomness comes from
@@ -13,7 +13,7 @@ The module knows neither the network nor the sleep: a :class:`Learner` and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -25,11 +25,43 @@ from neuro.datasets import Dataset
 from neuro.errors import DescriptionError
 from neuro.learning import metrics
 from neuro.learning.continual_results import SeedResult, SleepSummary, defined, merits
+from neuro.learning.protocol import ContinualProtocol
+from neuro.learning.tasks import (
+    Exam,
+    Images,
+    Labels,
+    Schedule,
+    Task,
+    class_groups,
+    rehearsed,
+    schedule,
+    task_groups,
+)
 from neuro.progress import Progress, Silent
 from neuro.random import stream
 
-Images = NDArray[np.float32]
-Labels = NDArray[np.int64]
+__all__ = [
+    "Consolidation",
+    "ContinualProtocol",
+    "Exam",
+    "Learner",
+    "Measured",
+    "Meter",
+    "Moment",
+    "Observer",
+    "Schedule",
+    "ScoringLearner",
+    "SeedResult",
+    "SleepSummary",
+    "Task",
+    "class_groups",
+    "rehearsed",
+    "run_seed",
+    "schedule",
+    "silent_meter",
+    "task_groups",
+    "within_task",
+]
 
 Meter = Callable[[int, str, str], AbstractContextManager[Progress]]
 """Makes a progress meter from (total, label, unit); :class:`neuro.progress.Bar` is one."""
@@ -49,7 +81,11 @@ class Learner(Protocol):
     def fit(
         self, images: Images, labels: Labels, stream: np.random.Generator, progress: Progress
     ) -> None:
-        """Train on images [n, features] in [0, 1]; ``progress`` counts presented images."""
+        """Train on images [n, features] in [0, 1]; ``progress`` counts presented images.
+
+        They come in no order that a learner may rely on; one that minds shuffles them with
+        ``stream``.
+        """
         ...
 
     def predict(self, images: Images) -> Labels:
@@ -63,6 +99,15 @@ class ScoringLearner(Learner, Protocol):
 
     def scores(self, images: Images) -> NDArray[np.floating]:
         """Scores [n, classes] of images [n, features]; the largest is the answer."""
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A learner that measures more than its answers: its size, its memory, its spikes."""
+
+    def measures(self) -> Mapping[str, Any]:
+        """Plain data for JSON by name, as things are now."""
         ...
 
 
@@ -88,184 +133,6 @@ class Consolidation(Protocol):
         that sleep is told of them. ``seed`` differs between sleeps.
         """
         ...
-
-
-@dataclass(frozen=True)
-class ContinualProtocol:
-    """Which images are learned when, and which are tested; see the module's docstring.
-
-    Attributes
-    ----------
-    classes_per_task : int
-        Classes that arrive together, in label order; see :func:`task_groups`.
-    images_per_task : int or None
-        Training images drawn for each task, without replacement and without class balancing;
-        None: all.
-    rehearsal : float
-        Fraction, 0 to 1, of the pooled training images of all previous tasks that is mixed into
-        the next task's images: a fresh draw for every task, uniform, not balanced by class,
-        rounded to the nearest image. It is drawn from images that were trained on before, never
-        from images beyond ``images_per_task``.
-    joint : bool
-        All tasks in one: the upper bound. The images are those of the separate tasks.
-    evaluate_on : {"test", "validation"}
-        ``"validation"`` withholds the last ``validation_fraction`` of the training set, never
-        trains on it and tests on it: what tuning must use. ``"test"`` trains on the whole
-        training set and tests on the test set.
-    validation_fraction : float
-        See ``evaluate_on``.
-    scenario : {"class", "task"}
-        What is asked: ``"class"``, which of all classes (class-incremental learning);
-        ``"task"``, which class of the image's own task (task-incremental learning, van de Ven &
-        Tolias 2019, arXiv:1904.07734), for a :class:`ScoringLearner`.
-
-    Raises
-    ------
-    DescriptionError
-        On construction, if a value is outside its range.
-    """
-
-    classes_per_task: int = 2
-    images_per_task: int | None = None
-    rehearsal: float = 0.0
-    joint: bool = False
-    evaluate_on: str = "test"
-    validation_fraction: float = 1 / 6
-    scenario: str = "class"
-
-    def __post_init__(self) -> None:
-        if self.classes_per_task < 1:
-            raise DescriptionError(f"classes_per_task is {self.classes_per_task}; at least 1")
-        if self.images_per_task is not None and self.images_per_task < 1:
-            raise DescriptionError(
-                f"images_per_task is {self.images_per_task}; at least 1, or None for all"
-            )
-        if not 0 <= self.rehearsal <= 1:
-            raise DescriptionError(f"rehearsal is {self.rehearsal}; a fraction from 0 to 1")
-        if self.evaluate_on not in ("test", "validation"):
-            raise DescriptionError(
-                f"evaluate_on is {self.evaluate_on!r}; choose 'test' or 'validation'"
-            )
-        if not 0 < self.validation_fraction < 1:
-            raise DescriptionError(
-                f"validation_fraction is {self.validation_fraction}; between 0 and 1"
-            )
-        if self.scenario not in ("class", "task"):
-            raise DescriptionError(f"scenario is {self.scenario!r}; choose 'class' or 'task'")
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """The training images of one task, before rehearsal: indices into the training set."""
-
-    classes: tuple[int, ...]
-    chosen: NDArray[np.intp]
-
-
-@dataclass(frozen=True, eq=False)
-class Schedule:
-    """A protocol applied to a data set with one seed.
-
-    Attributes
-    ----------
-    tasks : tuple of Task
-        In the order of learning (one, if joint).
-    groups : tuple of tuples of int
-        Classes of each column of the accuracy matrix: the tasks, also when training is joint.
-    train_images, train_labels, test_images, test_labels : ndarray
-        Flattened; the test part is what ``evaluate_on`` says.
-    """
-
-    tasks: tuple[Task, ...]
-    groups: tuple[tuple[int, ...], ...]
-    train_images: Images
-    train_labels: Labels
-    test_images: Images
-    test_labels: Labels
-
-
-def class_groups(n_classes: int, classes_per_task: int) -> tuple[tuple[int, ...], ...]:
-    """Classes in label order, a few at a time; the last group may be smaller."""
-    classes = range(n_classes)
-    return tuple(
-        tuple(classes[i : i + classes_per_task]) for i in range(0, n_classes, classes_per_task)
-    )
-
-
-def task_groups(dataset: Dataset, classes_per_task: int) -> tuple[tuple[int, ...], ...]:
-    """Classes of each task of a data set.
-
-    In a sequence of data sets no task has classes of two of them: with as many classes a task as
-    the largest set has, each set is one task.
-    """
-    groups: list[tuple[int, ...]] = []
-    first = 0
-    for _, count in dataset.parts:
-        own = class_groups(count, classes_per_task)
-        groups += [tuple(first + c for c in group) for group in own]
-        first += count
-    return tuple(groups)
-
-
-def schedule(dataset: Dataset, protocol: ContinualProtocol, seed: int) -> Schedule:
-    """Choose the images of every task.
-
-    Raises
-    ------
-    DescriptionError
-        If a task has no training image.
-    """
-    images, labels = dataset.train_images, dataset.train_labels
-    test_images, test_labels = dataset.test_images, dataset.test_labels
-    if protocol.evaluate_on == "validation":
-        kept = len(labels) - round(len(labels) * protocol.validation_fraction)
-        test_images, test_labels = images[kept:], labels[kept:]
-        images, labels = images[:kept], labels[:kept]
-        if len(labels) == 0 or len(test_labels) == 0:
-            raise DescriptionError(
-                f"{dataset.name!r} has too few training images to withhold a validation part"
-            )
-    groups = task_groups(dataset, protocol.classes_per_task)
-    tasks = []
-    for number, classes in enumerate(groups):
-        pool = np.flatnonzero(np.isin(labels, classes))
-        if len(pool) == 0:
-            raise DescriptionError(f"{dataset.name!r} has no training image of classes {classes}")
-        if protocol.images_per_task is not None:
-            draw = stream(seed, "task images", number)
-            pool = np.sort(draw.permutation(pool)[: protocol.images_per_task])
-        tasks.append(Task(classes, pool))
-    if protocol.joint:
-        everything = np.concatenate([task.chosen for task in tasks])
-        tasks = [Task(tuple(c for group in groups for c in group), everything)]
-    return Schedule(
-        tuple(tasks),
-        groups,
-        dataset.flat(images),
-        labels,
-        dataset.flat(test_images),
-        test_labels,
-    )
-
-
-def rehearsed(
-    previous: Sequence[Task], fraction: float, generator: np.random.Generator
-) -> NDArray[np.intp]:
-    """Indices of the earlier training images that are mixed into the next task.
-
-    Parameters
-    ----------
-    previous : sequence of Task
-        Tasks already learned.
-    fraction : float
-        Part of their pooled images, 0 to 1; the count is rounded to the nearest image.
-    generator : numpy.random.Generator
-        Draws uniformly, without replacement and without class balancing.
-    """
-    if not previous or fraction == 0:
-        return np.empty(0, dtype=np.intp)
-    pool = np.concatenate([task.chosen for task in previous])
-    return generator.permutation(pool)[: round(fraction * len(pool))]
 
 
 def within_task(
@@ -313,7 +180,8 @@ class Moment:
     @property
     def seen(self) -> tuple[int, ...]:
         """Classes learned so far."""
-        return tuple(c for task in self.plan.tasks[: self.task + 1] for c in task.classes)
+        learned = (c for task in self.plan.tasks[: self.task + 1] for c in task.classes)
+        return tuple(dict.fromkeys(learned))
 
 
 Raster = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
@@ -389,66 +257,94 @@ def run_seed(
     """
     if protocol.scenario == "task" and not isinstance(learner, ScoringLearner):
         raise DescriptionError("scenario 'task' needs a learner that scores classes")
+    if protocol.is_domain and observer is not None:
+        raise DescriptionError(
+            f"an observer looks on at tasks of different classes; protocol {protocol.kind!r} has "
+            "all classes in each"
+        )
     plan = schedule(dataset, protocol, seed)
-
-    def tested() -> tuple[NDArray[np.float64], Labels]:
-        if isinstance(learner, ScoringLearner) and protocol.scenario == "task":
-            scores = learner.scores(plan.test_images)
-            predicted = within_task(scores, plan.test_labels, plan.groups)
-        else:
-            predicted = learner.predict(plan.test_images)
-        return metrics.group_accuracies(plan.test_labels, predicted, plan.groups), predicted
+    told = protocol.scenario == "task"
 
     rows: list[NDArray[np.float64]] = []
     summaries: list[SleepSummary] = []
     trained: list[int] = []
-    predicted = before = np.empty(0, dtype=np.int64)
+    now = before = _Answers.none()
     seen = _SeenMean(np.zeros(plan.train_images.shape[1]))
     for number, task in enumerate(plan.tasks):
         again = rehearsed(
             plan.tasks[:number], protocol.rehearsal, stream(seed, "rehearsal", number)
         )
-        chosen = np.concatenate([task.chosen, again])
-        trained.append(len(chosen))
+        images, labels = plan.training(np.concatenate([task.chosen, again]))
+        trained.append(len(labels))
         what = f"task {number + 1}/{len(plan.tasks)}"
-        with meter(len(chosen) * learner.epochs, f"seed {seed}, {what}: train", "image") as bar:
-            learner.fit(
-                plan.train_images[chosen],
-                plan.train_labels[chosen],
-                stream(seed, "training", number),
-                bar,
-            )
-        mean_image = seen.add(plan.train_images[task.chosen])
-        row, predicted = tested()
-        rows.append(row)
+        with meter(len(labels) * learner.epochs, f"seed {seed}, {what}: train", "image") as bar:
+            learner.fit(images, labels, stream(seed, "training", number), bar)
+        mean_image = seen.add(images[: len(task.chosen)])
+        now = _asked(learner, plan, number, told)
+        rows.append(now.accuracies(len(plan.groups)))
         steps = sleep.steps(number) if sleep is not None else 0
         if sleep is not None and steps > 0:
-            before = predicted
+            before = now
             if observer is not None:
-                observer.before_sleep(Moment(learner, number, plan, predicted))
+                observer.before_sleep(Moment(learner, number, plan, now.predicted))
             night = int(stream(seed, "sleep", number).integers(2**31))
             with meter(steps, f"seed {seed}, {what}: sleep", "step") as bar:
                 summaries.append(sleep(learner, number, mean_image, night, bar))
-            row, predicted = tested()
+            now = _asked(learner, plan, number, told)
             if observer is not None:
-                observer.after_sleep(Moment(learner, number, plan, predicted))
-        rows.append(row)
+                observer.after_sleep(Moment(learner, number, plan, now.predicted))
+        rows.append(now.accuracies(len(plan.groups)))
     if not summaries:
-        before = predicted
-
-    def confusion(guesses: Labels) -> tuple[tuple[int, ...], ...]:
-        counts = metrics.confusion_matrix(plan.test_labels, guesses, dataset.n_classes)
-        return tuple(tuple(int(n) for n in counts_row) for counts_row in counts)
-
-    per_class = metrics.per_class_accuracy(plan.test_labels, predicted, dataset.n_classes)
+        before = now
     return SeedResult(
         seed=seed,
         final_accuracy=float(rows[-1][-1]),
         accuracy_matrix=tuple(defined(row) for row in rows),
-        per_class=defined(per_class),
-        confusion_before=confusion(before),
-        confusion_after=confusion(predicted),
+        per_class=defined(now.per_class(dataset.n_classes)),
+        confusion_before=before.confusion(dataset.n_classes),
+        confusion_after=now.confusion(dataset.n_classes),
         sleep=tuple(summaries),
         images_trained=tuple(trained),
+        measures=dict(learner.measures()) if isinstance(learner, Measured) else {},
         **merits(np.array(rows)[1::2, :-1]),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """Answers to all that was asked after a task: true and given class, and column, of each."""
+
+    labels: Labels
+    predicted: Labels
+    columns: NDArray[np.intp]
+
+    @classmethod
+    def none(cls) -> _Answers:
+        empty = np.empty(0, np.int64)
+        return cls(empty, empty, np.empty(0, np.intp))
+
+    def accuracies(self, n_columns: int) -> NDArray[np.float64]:
+        """A row of the accuracy matrix."""
+        return metrics.column_accuracies(self.labels, self.predicted, self.columns, n_columns)
+
+    def per_class(self, n_classes: int) -> NDArray[np.float64]:
+        return metrics.per_class_accuracy(self.labels, self.predicted, n_classes)
+
+    def confusion(self, n_classes: int) -> tuple[tuple[int, ...], ...]:
+        counts = metrics.confusion_matrix(self.labels, self.predicted, n_classes)
+        return tuple(tuple(int(n) for n in row) for row in counts)
+
+
+def _asked(learner: Learner, plan: Schedule, task: int, told: bool) -> _Answers:
+    """Ask all that is to be asked after a task."""
+    exams = plan.exams_after(task)
+    labels, predicted = [], []
+    for exam in exams:
+        images, actual = plan.testing(exam.samples)
+        labels.append(actual)
+        if told and isinstance(learner, ScoringLearner):
+            predicted.append(within_task(learner.scores(images), actual, plan.groups))
+        else:
+            predicted.append(learner.predict(images))
+    columns = [exam.columns for exam in exams]
+    return _Answers(np.concatenate(labels), np.concatenate(predicted), np.concatenate(columns))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypedDict
 
 import numpy as np
@@ -69,7 +69,8 @@ class SeedResult:
         Fraction right over the whole test set at the end.
     accuracy_matrix : tuple of rows
         Two rows per task: after its training, and after the sleep that followed (equal when
-        there was none). Columns: accuracy on each task's classes, then on all.
+        there was none). Columns: accuracy on each task, then on all that was tested; None for
+        what was not.
     per_class : tuple of float
         Final accuracy on each class; None for a class without test images.
     confusion_before, confusion_after : tuple of rows
@@ -80,6 +81,8 @@ class SeedResult:
         Images per task, rehearsed ones included.
     average_accuracy, forgetting, backward_transfer : float or None
         See :mod:`neuro.learning.metrics`, from the rows after sleep; None where undefined.
+    measures : mapping
+        What the learner measured of itself at the end, by name: plain data.
     """
 
     seed: int
@@ -93,6 +96,7 @@ class SeedResult:
     average_accuracy: float | None = None
     forgetting: float | None = None
     backward_transfer: float | None = None
+    measures: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary; :meth:`from_json` reverses it."""
@@ -107,7 +111,8 @@ class SeedResult:
         KeyError, TypeError, ValueError
             If ``data`` is not what :meth:`to_json` makes.
         """
-        values = {f.name: data[f.name] for f in fields(cls)}
+        values = {f.name: data[f.name] for f in fields(cls) if f.name != "measures"}
+        values["measures"] = dict(data.get("measures", {}))  # earlier versions had none
         for name in ("accuracy_matrix", "confusion_before", "confusion_after"):
             values[name] = tuple(tuple(row) for row in values[name])
         for name in ("per_class", "images_trained"):
@@ -127,9 +132,11 @@ class Merits(TypedDict):
 def merits(matrix: NDArray[np.float64]) -> Merits:
     """Figures of merit of an accuracy matrix ``[after task, on task]``.
 
-    All are None when the matrix is not square (joint training) or a task has no test images.
+    All are None when the matrix is not square (joint training) or a task that was learned has
+    not been tested since, having no test images.
     """
-    if matrix.shape[0] != matrix.shape[1] or bool(np.isnan(matrix).any()):
+    square = matrix.shape[0] == matrix.shape[1]
+    if not square or bool(np.isnan(matrix[np.tril_indices_from(matrix)]).any()):
         return Merits(average_accuracy=None, forgetting=None, backward_transfer=None)
     values = defined(
         (
@@ -194,8 +201,8 @@ def summary(results: Sequence[SeedResult]) -> dict[str, Any]:
     -------
     dict
         ``seeds`` (each as :meth:`SeedResult.to_json`, without rasters, with ``rates``: spikes
-        per unit and step), ``mean`` and ``sd`` (sample deviation, 0 for one seed) of the final
-        accuracy, and the means ``per_class``, ``per_task``, ``average_accuracy``,
+        per unit and step, and with its measures beside the other entries), ``mean`` and ``sd``
+        (sample deviation, 0 for one seed) of the final accuracy, and the means ``per_class``, ``per_task``, ``average_accuracy``,
         ``forgetting`` and ``backward_transfer`` (None where undefined).
     """
     seeds = []
@@ -204,7 +211,7 @@ def summary(results: Sequence[SeedResult]) -> dict[str, Any]:
         for entry, sleep in zip(seed["sleep"], result.sleep, strict=True):
             del entry["raster"]
             entry["rates"] = sleep.rates
-        seeds.append(seed)
+        seeds.append({**seed.pop("measures"), **seed})
     mean, sd = metrics.mean_and_sd([result.final_accuracy for result in results])
     return {
         "seeds": seeds,

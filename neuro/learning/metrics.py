@@ -2,7 +2,8 @@
 
 The central object is the accuracy matrix ``R``: ``R[i, j]`` is the accuracy on task ``j`` after
 task ``i`` has been learned (and slept on), measured on test images of task ``j`` with all classes
-as possible answers. Accuracies are fractions.
+as possible answers. Accuracies are fractions. ``R[i, j]`` may be NaN, not measured, where
+``j > i``; the figures of merit need the others only.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def group_accuracies(
     labels, predicted : ndarray of int, shape [n]
         True and predicted classes.
     groups : sequence of sequences of int
-        The classes of each task.
+        The classes of each task, none in two of them.
 
     Returns
     -------
@@ -61,10 +62,36 @@ def group_accuracies(
         Accuracy per group, then overall. NaN for a group without any image.
     """
     labels, predicted = _pair(labels, predicted)
-    right = labels == predicted
-    row = np.full(len(groups) + 1, np.nan)
+    columns = np.full(len(labels), -1, np.intp)
     for i, classes in enumerate(groups):
-        chosen = np.isin(labels, classes)
+        columns[np.isin(labels, classes)] = i
+    return column_accuracies(labels, predicted, columns, len(groups))
+
+
+def column_accuracies(
+    labels: IntArray, predicted: IntArray, columns: NDArray[np.intp], n_columns: int
+) -> FloatArray:
+    """Accuracy on the images of each column, and over all: one row of an accuracy matrix.
+
+    Parameters
+    ----------
+    labels, predicted : ndarray of int, shape [n]
+        True and predicted classes.
+    columns : ndarray of int, shape [n]
+        Column that each image counts for; it may be none of them.
+    n_columns : int
+        Number of columns.
+
+    Returns
+    -------
+    ndarray, shape [n_columns + 1]
+        Accuracy per column, then overall. NaN for a column without any image.
+    """
+    labels, predicted = _pair(labels, predicted)
+    right = labels == predicted
+    row = np.full(n_columns + 1, np.nan)
+    for i in range(n_columns):
+        chosen = columns == i
         if chosen.any():
             row[i] = right[chosen].mean()
     row[-1] = right.mean()
@@ -148,7 +175,9 @@ def forgetting(matrix: FloatArray) -> float:
     matrix = _matrix(matrix)
     if len(matrix) < 2:
         return float("nan")
-    return float(np.mean(matrix[:-1, :-1].max(axis=0) - matrix[-1, :-1]))
+    # What was not measured, before a task was learned, cannot be its best.
+    best = np.fmax.reduce(matrix[:-1, :-1], axis=0)
+    return float(np.mean(best - matrix[-1, :-1]))
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
