@@ -336,24 +336,33 @@ class Simulation:
 
     # --- state ---
 
-    def values(self, population: Population | str, variable: str) -> NDArray[Any]:
+    def values(self, owner: Population | Projection | str, variable: str) -> NDArray[Any]:
         """Current values of a state variable.
+
+        Parameters
+        ----------
+        owner : Population, Projection or str
+        variable : str
+            Of a population one of its model; of a projection ``"w"`` or a trace of its rule.
 
         Returns
         -------
-        ndarray, shape [units] (of a batch ``[items, units]``)
-            A copy.
+        ndarray, shape [units] or [synapses], in a batch with an axis of items in front
+            A copy. Synapses are in the order of :meth:`synapses`.
         """
         self._check_open()
-        return self._engine.read(self._variable(population, variable, "values"))
+        values = self._engine.read(self._variable(owner, variable, "values"))
+        return values if values.ndim == 1 else values.reshape(*self._items(values), -1)
 
-    def set_values(self, population: Population | str, variable: str, values: Any) -> None:
+    def set_values(
+        self, owner: Population | Projection | str, variable: str, values: Any
+    ) -> None:
         """Replace the values of a state variable.
 
         Parameters
         ----------
-        population : Population or str
-        variable : str
+        owner, variable
+            As for :meth:`values`; weights are set with :meth:`set_weights`.
         values : float, or array of shape [units] (of a batch also ``[items, units]``)
             In SI units.
 
@@ -363,7 +372,9 @@ class Simulation:
             No such variable, another shape, or NaN.
         """
         self._check_open()
-        name = self._variable(population, variable, "set_values")
+        name = self._variable(owner, variable, "set_values")
+        if variable == "w" and name.partition(".")[0] in self._program.connectivity:
+            raise DescriptionError(f"set_values of {name}: weights are set with set_weights")
         now = self._engine.read(name)
         given = np.asarray(Parameter(None).read(values, f"set_values of {name}"))
         if given.shape not in ((), now.shape, now.shape[-1:]):
@@ -373,17 +384,23 @@ class Simulation:
             )
         self._engine.write(name, np.broadcast_to(given, now.shape).astype(now.dtype))
 
-    def _variable(self, population: Population | str, variable: str, what: str) -> str:
-        """Qualified name of a population's state variable."""
-        owner = population if isinstance(population, str) else population.name
-        arrays = self._program.arrays.values()
-        known = [a.variable for a in arrays if a.domain == owner == a.owner and a.unit]
-        if owner not in self._program.sizes or variable not in known:
+    def _items(self, values: NDArray[Any]) -> tuple[int, ...]:
+        items = self._engine.batch
+        return (items,) if items is not None and len(values) == items else ()
+
+    def _variable(
+        self, owner: Population | Projection | str, variable: str, what: str
+    ) -> str:
+        """Qualified name of a state variable."""
+        member = owner if isinstance(owner, str) else owner.name
+        # What the description names has a unit; helpers of the program have none.
+        known = [a.variable for a in self._program.arrays.values() if a.owner == member and a.unit]
+        if variable not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
             raise DescriptionError(
-                f"{what}: population {owner!r} has no state variable {variable!r}; {has}"
+                f"{what}: {member!r} has no state variable {variable!r}; {has}"
             )
-        return f"{owner}.{variable}"
+        return f"{member}.{variable}"
 
     def state(self) -> State:
         """A checkpoint; portable between backends of the same program."""

@@ -119,7 +119,10 @@ def _with_constants(arrays: dict[str, Array], steps: tuple[Step, ...]) -> dict[s
     for step in steps:
         if isinstance(step, Plasticity):
             written |= {flag for flag in (step.pre_flag, step.post_flag) if flag}
-    return {n: a if n in written else replace(a, constant=True) for n, a in arrays.items()}
+    # State variables have units. Users may set them between runs, each item of a batch its own.
+    state = {n for n, a in arrays.items() if a.domain == a.owner and a.unit and a.variable != "w"}
+    varies = written | state
+    return {n: a if n in varies else replace(a, constant=True) for n, a in arrays.items()}
 
 
 def _record(made: Arrays, recorder: Recorder) -> Record:

@@ -1,0 +1,118 @@
+"""Settings of inter-areal predictive coding in columns (:mod:`neuro.models.predictive`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neuro.errors import DescriptionError
+from neuro.learning.encoding import Encoding
+from neuro.learning.settings import Settings
+
+EVENTS = ("graded", "spiking")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictiveSettings(Settings):
+    r"""How columns of latent units learn to predict their input, and when a new one is recruited.
+
+    Decays are factors per time step. The defaults hold for all data sets.
+
+    Attributes
+    ----------
+    latents : int
+        M, latent units of a column.
+    columns : int
+        Size of the pool that columns are recruited from.
+    presentation : int
+        T, time steps that an image is shown before it is judged; one more step learns.
+    norm, clip, gain : float
+        See :class:`neuro.learning.encoding.Encoding`.
+    error_decay : float
+        a, of the membrane of error units.
+    trace_decay : float
+        :math:`a_s`, of the slow traces of errors and latent spikes.
+    latent_decay : float
+        b, of the membrane of latent units.
+    error_gain : float
+        g, of errors in latent units.
+    events : {"graded", "spiking"}
+        What error units send: a signed number in every step, or signed spikes.
+    error_threshold : float
+        :math:`\theta_e`, size of a spike of an error unit; only for ``"spiking"``.
+    learning_rate : float
+        :math:`\eta_0`, of a fresh column.
+    rate_samples : float
+        :math:`n_0`, samples after which that begins to fall, as one over the root.
+    rate_floor : float
+        Smallest learning rate.
+    weight_decay : float
+        :math:`\lambda`, per sample, times the learning rate.
+    prior_rate, prior : float
+        :math:`\eta_\mu`, learning rate of the mean that top-down synapses give to latent units, and
+        that mean at first, in spikes per step.
+    initial_weights : float
+        :math:`g_0`, standard deviation of a fresh column's weights. Small, or feedback and
+        feedforward weights never align.
+    surprise : float
+        :math:`\rho`; an image is new to a class when its columns leave more than this part of its
+        power unpredicted.
+    maturity : int
+        Samples that a column learns before it may be surprised.
+    integer_weights : bool
+        Whether weights are whole 256ths between -127 and 127, rounded at random.
+    """
+
+    learner: str = "pc"
+    latents: int = 20
+    columns: int = 200
+    presentation: int = 32
+    norm: float = 4.0
+    clip: float = 2.0
+    gain: float = 0.5
+    error_decay: float = 0.9
+    trace_decay: float = 0.95
+    latent_decay: float = 0.95
+    error_gain: float = 2.0
+    events: str = "graded"
+    error_threshold: float = 0.3
+    learning_rate: float = 0.6
+    rate_samples: float = 50.0
+    rate_floor: float = 0.005
+    weight_decay: float = 0.002
+    prior_rate: float = 0.01
+    prior: float = 0.2
+    initial_weights: float = 0.01
+    surprise: float = 0.42
+    maturity: int = 40
+    integer_weights: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("latents", "columns", "presentation", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise DescriptionError(f"preset: {name} is {getattr(self, name)}; at least 1")
+        for name in ("error_decay", "trace_decay", "latent_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise DescriptionError(
+                    f"preset: {name} is {getattr(self, name):g}; a factor from 0 to below 1"
+                )
+        if self.events not in EVENTS:
+            raise DescriptionError(f"preset: events is {self.events!r}; choose from {EVENTS}")
+        if self.error_threshold <= 0:
+            raise DescriptionError(
+                f"preset: error_threshold is {self.error_threshold:g}; above 0"
+            )
+        _ = self.encoding
+
+    @property
+    def encoding(self) -> Encoding:
+        """How images become spikes."""
+        return Encoding(self.norm, self.clip, self.gain)
+
+    def rate(self, learned: float) -> float:
+        r"""Learning rate of a column that has learned so many samples.
+
+        .. math:: \eta = \max(\eta_0 / \sqrt{1 + n / n_0},\, \eta_{min})
+        """
+        falling = self.learning_rate / (1.0 + learned / self.rate_samples) ** 0.5
+        return max(falling, self.rate_floor)
