@@ -99,7 +99,7 @@ class SurrogateLIF:
         steps: int = 32,
         decay: float = 0.95,
         reset: float | None = None,
-        slope: float = 10.0,
+        slope: float = 25.0,
         readout: str = "mean",
         encoding: Encoding | None = None,
         heads: Sequence[Sequence[int]] | None = None,
@@ -194,10 +194,18 @@ class SurrogateLIF:
         trains = self.encoding.spikes(rates, phases.random(rates.shape), self.steps)
         return torch.from_numpy(trains).to(self.device, torch.float32)
 
+    def labels(self, labels: ArrayLike) -> Tensor:
+        """Labels ``[n]`` on the device of the network."""
+        return torch.tensor(np.asarray(labels, np.int64), device=self.device)
+
+    def run(self, trains: Tensor) -> SpikingPass:
+        """The pass on spike trains ``[steps, n, features]``; autograd can follow it."""
+        return forward(trains, self.weights, self.dynamics)
+
     def look(self, x: Tensor) -> SpikingPass:
         """The pass on images ``[n, features]``; equal images give equal passes."""
         trains = self.encode(x.cpu().numpy(), random_stream(self.seed, "surrogate.look"))
-        return forward(trains, self.weights, self.dynamics)
+        return self.run(trains)
 
     @torch.no_grad()
     def outputs(self, images: ArrayLike, batch_size: int = 200) -> FloatArray:
@@ -208,7 +216,7 @@ class SurrogateLIF:
         phases = random_stream(self.seed, "surrogate.look")
         for start in range(0, len(array), batch_size):
             part = slice(start, start + batch_size)
-            seen = forward(self.encode(array[part], phases), self.weights, self.dynamics)
+            seen = self.run(self.encode(array[part], phases))
             found[part] = seen.output.cpu().numpy()
             spikes = tuple(int(layer.sum(dtype=torch.float64)) for layer in seen.inputs)
             counted += SpikeCounts(len(found[part]), spikes)
@@ -223,7 +231,7 @@ class SurrogateLIF:
         phases = random_stream(self.seed, "surrogate.look")
         for start in range(0, len(array), batch_size):
             part = slice(start, start + batch_size)
-            seen = forward(self.encode(array[part], phases), self.weights, self.dynamics)
+            seen = self.run(self.encode(array[part], phases))
             layers = [*(s.mean(0) for s in seen.inputs[1:]), seen.output]
             for whole, layer in zip(found, layers, strict=True):
                 whole[part] = layer.cpu().numpy()
@@ -286,7 +294,7 @@ class SurrogateLIF:
             If the weights are no longer finite afterwards.
         """
         x = np.asarray(images, np.float32)
-        y = torch.tensor(np.asarray(labels, np.int64), device=self.device)
+        y = self.labels(labels)
         self._check(x, y, learning_rate, epochs, batch_size)
         guard = Regulariser() if regulariser is None else regulariser
         adam = self._optimiser(learning_rate, restart)
@@ -298,7 +306,7 @@ class SurrogateLIF:
             for chosen in (order[i : i + batch_size] for i in range(0, len(x), batch_size)):
                 phases = random_stream(self.seed, "surrogate.phases", self._batches)
                 self._batches += 1
-                seen = forward(self._trains(rates[chosen], phases), self.weights, self.dynamics)
+                seen = self.run(self._trains(rates[chosen], phases))
                 adam.zero_grad()
                 self.loss(seen.output, y[torch.from_numpy(chosen)]).backward()
                 with torch.no_grad():
