@@ -27,7 +27,7 @@ from neuro.equations.expression import (
     Unary,
     children,
 )
-from neuro.program import Assign, array_of, side_of
+from neuro.program import Assign, array_of, group_of, side_of
 
 
 class Values(Protocol):
@@ -35,8 +35,8 @@ class Values(Protocol):
 
     local: dict[str, Tensor]
 
-    def value(self, array: str, side: str) -> Tensor:
-        """Values of an array, indexed as a name with this side says."""
+    def value(self, array: str, side: str, group: int = 1) -> Tensor:
+        """Values of an array, indexed as a name with this side (of groups of units) says."""
         ...
 
 
@@ -191,11 +191,11 @@ class Expressions:
     def _name(self, name: str) -> Function:
         if name.startswith("_"):
             return Function(lambda values: values.local[name], self._local_truths[name])
-        array, side = array_of(name), side_of(name)
+        array, side, group = array_of(name), side_of(name), group_of(name)
         if self._memory.scalar(array):
             number = self._memory.tensors[array]
             return Function(lambda values: number, self._memory.truth(array))
-        return Function(lambda values: values.value(array, side), self._memory.truth(array))
+        return Function(lambda values: values.value(array, side, group), self._memory.truth(array))
 
     def _operation(self, op: str, expr: Unary | Binary | Call) -> Function:
         parts = [self.function(child) for child in children(expr)]

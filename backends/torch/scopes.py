@@ -30,6 +30,14 @@ def put(values: Tensor, index: Tensor, found: Tensor) -> None:
         values.index_fill_(0, index, found)
 
 
+def spread(values: Tensor, group: int) -> Tensor:
+    """Values of groups of units, ``[..., groups]``, as those of units."""
+    if group == 1:
+        return values
+    several = values.unsqueeze(-1).expand(*values.shape, group)
+    return several.reshape(*values.shape[:-1], -1)
+
+
 class Scope(ABC):
     """Values of names, all broadcastable among each other."""
 
@@ -46,8 +54,8 @@ class Scope(ABC):
             self._store(assignment.target, assignment.function)
 
     @abstractmethod
-    def value(self, array: str, side: str) -> Tensor:
-        """What the name of an array with a side stands for."""
+    def value(self, array: str, side: str, group: int = 1) -> Tensor:
+        """What the name of an array with a side stands for; ``group`` units share a value."""
 
     @abstractmethod
     def _store(self, array: str, function: Function) -> None:
@@ -57,9 +65,9 @@ class Scope(ABC):
 class Units(Scope):
     """All units of a population, ``[items, units]``."""
 
-    def value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str, group: int = 1) -> Tensor:
         """The array itself."""
-        return self._memory.tensors[array]
+        return spread(self._memory.tensors[array], group)
 
     def _store(self, array: str, function: Function) -> None:
         function.into(self, self._memory.tensors[array])
@@ -77,6 +85,14 @@ class MaskedUnits(Units):
         torch.where(self._mask, function.compute(self), target, out=target)
 
 
+def _places(spikes: SpikeList, own: bool, group: int) -> Tensor:
+    """Where the value of each spike's unit, or of its group, stands in a flat array."""
+    if group == 1:
+        return spikes.places if own else spikes.unit_index
+    place = spikes.unit_index // group
+    return spikes.row_index * (spikes.size // group) + place if own else place
+
+
 class ListedUnits(Scope):
     """Units in a list, ``[spikes]``."""
 
@@ -84,12 +100,12 @@ class ListedUnits(Scope):
         super().__init__(memory)
         self._spikes = spikes
 
-    def value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str, group: int = 1) -> Tensor:
         """One number for each spike."""
         values, own = self._memory.tensors[array].reshape(-1), self._memory.per_item(array)
         if side == "shared":
             return values.index_select(0, self._spikes.row_index) if own else values
-        return values.index_select(0, self._spikes.places if own else self._spikes.unit_index)
+        return values.index_select(0, _places(self._spikes, own, group))
 
     def _store(self, array: str, function: Function) -> None:
         values = self._memory.tensors[array].view(-1)
@@ -163,12 +179,12 @@ class _Matrix(Scope):
         super().__init__(memory)
         self._transposed = transposed
 
-    def value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str, group: int = 1) -> Tensor:
         """Values along the axes of this scope."""
         values = self._memory.tensors[array]
         if side == "":
             return values.transpose(-1, -2) if self._transposed else values
-        return values.unsqueeze(-2 if side == "post" else -1)
+        return spread(values, group).unsqueeze(-2 if side == "post" else -1)
 
     def _store(self, array: str, function: Function) -> None:
         function.into(self, self.value(array, ""))
@@ -194,13 +210,14 @@ class _Lines(Scope):
         self._side, self._spikes = side, spikes
         self._turned = transposed != (side == "post")
 
-    def value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str, group: int = 1) -> Tensor:
         """Values along the axes of this scope."""
         values, own = self._memory.tensors[array], self._memory.per_item(array)
         if side == self._side:
-            index = self._spikes.places if own else self._spikes.unit_index
+            index = _places(self._spikes, own, group)
             return values.reshape(-1).index_select(0, index).unsqueeze(-1)
         if side:  # the other side, or shared: one row an item
+            values = spread(values, group)
             several = own and self._spikes.rows > 1
             return values.index_select(0, self._spikes.row_index) if several else values
         lines, index = self._lines(values, own)
@@ -268,14 +285,14 @@ class _List(Scope):
         super().__init__(memory)
         self._wiring = wiring
 
-    def value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str, group: int = 1) -> Tensor:
         """Values along the axes of this scope."""
         values = self._memory.tensors[array]
         match side:
             case "pre":
-                return values[..., self._wiring.pre_index]
+                return spread(values, group)[..., self._wiring.pre_index]
             case "post":
-                return values[..., self._wiring.post_index]
+                return spread(values, group)[..., self._wiring.post_index]
         return values
 
     def _store(self, array: str, function: Function) -> None:
@@ -302,27 +319,27 @@ class _Chosen(Scope):
         self._wiring, self._chosen = wiring, chosen
         self._places = self._index("")
 
-    def _index(self, side: str, own: bool = True) -> Tensor:
+    def _index(self, side: str, own: bool = True, group: int = 1) -> Tensor:
         row, synapse = self._chosen.row, self._chosen.synapse
         match side:
             case "pre":
-                place = self._wiring.pre[synapse]
-                place = row * self._wiring.n_pre + place if own else place
+                place = self._wiring.pre[synapse] // group
+                place = row * (self._wiring.n_pre // group) + place if own else place
             case "post":
-                place = self._wiring.post[synapse]
-                place = row * self._wiring.n_post + place if own else place
+                place = self._wiring.post[synapse] // group
+                place = row * (self._wiring.n_post // group) + place if own else place
             case "shared":
                 place = row
             case _:
                 place = row * self._wiring.count + synapse if own else synapse
         return torch.from_numpy(place).to(self._wiring.device)
 
-    def value(self, array: str, side: str) -> Tensor:
+    def value(self, array: str, side: str, group: int = 1) -> Tensor:
         """Values along the axes of this scope."""
         values, own = self._memory.tensors[array].reshape(-1), self._memory.per_item(array)
         if side == "shared" and not own:
             return values
-        return values.index_select(0, self._index(side, own))
+        return values.index_select(0, self._index(side, own, group))
 
     def _store(self, array: str, function: Function) -> None:
         put(self._memory.tensors[array].view(-1), self._places, function.compute(self))

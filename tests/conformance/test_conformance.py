@@ -39,6 +39,15 @@ DEEP = [
     "stdp_on_tied_weights",
 ]
 
+#: Scenarios that run as a batch.
+BATCHED = [
+    "lif_exponential",
+    "everything_in_one_loop",
+    "user_rule",
+    "factors_of_groups",
+    "columns_of_graded_units",
+]
+
 
 def missing(target: Target, scenario: Scenario, precision: str | None = None) -> dict[str, str]:
     """What the scenario needs and the target declares that it lacks, with reasons."""
@@ -144,7 +153,7 @@ def test_pieces_and_checkpoints(conformance_target: Target, name: str) -> None:
             assert (value == onward.arrays[array]).all(), array
 
 
-@pytest.mark.parametrize("name", ["lif_exponential", "everything_in_one_loop", "user_rule"])
+@pytest.mark.parametrize("name", BATCHED)
 def test_items_of_a_batch(conformance_target: Target, name: str) -> None:
     """Every item of a batch is the run that it would have been alone."""
     target, scenario = conformance_target, SCENARIOS[name]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import neuro as nr
 from neuro.conformance.scenario import Weights, scenario
 
@@ -189,4 +191,89 @@ def user_rule(w: Weights) -> nr.Network:
         name="plastic",
     )
     net.record("plastic", "tag")
+    return net
+
+
+@scenario(static=False)
+def factors_of_groups(w: Weights) -> nr.Network:
+    """Third factors of which each value serves a group of units, of either side."""
+    net = nr.Network("groups", seed=25)
+    source = net.population("in", nr.Poisson(50.0), 12)
+    cells = net.population("cells", nr.LIF(t_ref=2e-3), 9)
+    net.connect(cells, cells, w(9, 9, low=-0.25, high=0.0), name="inhibit")
+    for side, groups in (("post", 3), ("pre", 4)):
+        level = net.population(f"{side}_level", nr.LeakyIntegrator(tau_m=30e-3, bias=0.2), groups)
+        net.connect("cells", level, w(9, groups, low=-0.25, high=0.5))
+        rule = nr.PlasticityRule(
+            on_pre=f"w += 0.02 * level{' * seen' if side == 'pre' else '; w += 0.01 * seen'}",
+            on_post="w -= 0.008 * level",
+            on_step="seen = 0.5 * seen + level; w += 0.01 * level - 0.02 * w",
+            every=7e-3,
+            pre_traces="dseen/dt = -seen / tau : 1" if side == "pre" else "",
+            post_traces="dseen/dt = -seen / tau : 1" if side == "post" else "",
+            parameters={"tau": (20e-3, "second")},
+            factors=("level",),
+            w_min=-0.5,
+            w_max=0.75,
+        )
+        for kind, weights in (("dense", w(12, 9, high=0.25)), ("sparse", w.sparse(12, 9, 0.5))):
+            net.connect(
+                source,
+                cells,
+                weights,
+                gain=0.5,
+                plasticity=rule,
+                factors={"level": (level, "v")},
+                delay=2e-3,
+                name=f"{side}_{kind}",
+            )
+            net.record(f"{side}_{kind}", "w")
+    return net
+
+
+@scenario(static=False)
+def columns_of_graded_units(w: Weights) -> nr.Network:
+    """Blocks: graded units up to spiking units and back, learning behind a gate of each column."""
+    error = nr.NeuronModel(
+        "v : 1",
+        inputs={"seen": "1", "said": "1"},
+        after="v = 0.8 * v + 0.2 * (seen - said)",
+        threshold="v < 0.3",  # most of them in every step
+        emits="v",
+        name="error unit",
+    )
+    rule = nr.PlasticityRule(
+        on_step="w += gate * (0.3 * v_pre * v_post - 0.05 * w)",
+        every=8e-3,
+        factors=("gate",),
+        w_min=-0.5,
+        w_max=1.0,
+    )
+    net = nr.Network("columns", seed=26)
+    source = net.population("in", nr.Poisson(150.0), 6)
+    errors = net.population("errors", error, (4, 6))
+    cells = net.population("cells", nr.LeakyIntegrator(tau_m=20e-3), (4, 3))
+    votes = net.population("votes", nr.LIF(tau_m=15e-3), 4)
+    spiking = net.population("spiking", nr.LIF(t_ref=2e-3), (4, 3))
+    gate = net.population("gate", nr.LeakyIntegrator(tau_m=40e-3), 4)
+    net.connect(source, errors, np.tile(np.eye(6), 4), port="seen")
+    up = net.connect(
+        errors,
+        spiking,
+        nr.block_diagonal(w(4, 6, 3, low=-0.25, high=1.0)),
+        plasticity=rule,
+        factors={"gate": (gate, "v")},
+        name="up",
+    )
+    net.connect(errors, cells, nr.block_diagonal(w(4, 6, 3, low=-0.5)))
+    net.connect(
+        spiking, errors, nr.block_diagonal(w(4, 3, 6, low=-0.25)), port="said", name="down"
+    )
+    net.connect(spiking, errors, nr.transpose_of(up), port="said", gain=0.125, name="tied")
+    net.connect(spiking, votes, nr.block_diagonal(w(4, 3, 1)), name="vote")
+    net.connect(votes, spiking, nr.block_diagonal(w(4, 1, 3, high=0.25)), delay=2e-3)
+    net.connect(votes, gate, nr.one_to_one(0.5))
+    net.record("up", "w")
+    net.record("errors", "v")
+    net.record("cells", "v")
     return net
