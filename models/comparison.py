@@ -19,8 +19,8 @@ from pathlib import Path
 from neuro.datasets import Dataset, load
 from neuro.errors import JobError, NeuroError
 from neuro.learning.comparison import Cell, Comparison
-from neuro.learning.continual import task_groups
 from neuro.learning.continual_results import SeedResult
+from neuro.learning.tasks import column_classes
 from neuro.models.comparison_cell import Ended, Executor, Moved, Started, Task
 from neuro.models.comparison_processes import Processes
 from neuro.provenance import code_fingerprint
@@ -91,7 +91,8 @@ def prepare(
     DatasetError
         If a data set is unknown or not to be had.
     JobError
-        If a row's sleep has no backend here, or its network or sleep cannot be made.
+        If a row's sleep has no backend here, its network or sleep cannot be made, or its images
+        or tasks cannot be as it has them.
     """
     from neuro.models.learners import LEARNERS
     from neuro.simulation import backends
@@ -108,14 +109,14 @@ def prepare(
                     f"{where}: sleep {made.backend!r} is not available: {reason}; "
                     f"choose one of none, {', '.join(usable)}"
                 )
-            heads = None
-            if made.protocol.scenario == "task":
-                heads = task_groups(data[name], made.protocol.classes_per_task)
             try:
+                made.shown(data[name])
+                groups = column_classes(data[name], made.protocol, 0)
+                heads = groups if made.protocol.scenario == "task" else None
                 # One input is enough to see whether the settings make a network.
                 LEARNERS[made.preset.learner](made.preset, 1, data[name].n_classes, 0, heads=heads)
                 if made.backend is not None:
-                    made.preset.sleep_config(0)
+                    made.sleeper.sleep_config(0)
             except NeuroError as error:
                 raise JobError(f"{where}: {error}") from error
     return data

@@ -96,8 +96,9 @@ def run_task(task: Task, report: Report) -> Ended:
     # Limits are those of the process: two cells at once would undo each other's.
     with _alone, threadpool_limits(1):
         try:
+            data = _data(task.cell.dataset, task.data_root, task.data_fingerprint)
             result = run(
-                _data(task.cell.dataset, task.data_root, task.data_fingerprint),
+                condition.shown(data),
                 condition.preset,
                 condition.protocol,
                 task.cell.seed,

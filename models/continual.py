@@ -17,17 +17,19 @@ import torch
 from numpy.typing import NDArray
 
 from neuro.datasets import Dataset
+from neuro.errors import DescriptionError
 from neuro.learning.continual import (
     ContinualProtocol,
     Meter,
     Observer,
     run_seed,
     silent_meter,
-    task_groups,
 )
 from neuro.learning.continual_results import SeedResult, SleepSummary
 from neuro.learning.presets import Preset
+from neuro.learning.settings import Settings
 from neuro.learning.sleep import sleep
+from neuro.learning.tasks import column_classes
 from neuro.models.learners import LEARNERS, Heads, MRNNLearner, SleepingLearner
 from neuro.progress import Progress
 
@@ -111,7 +113,7 @@ def _stretch(
 
 def run(
     dataset: Dataset,
-    preset: Preset,
+    preset: Settings,
     protocol: ContinualProtocol,
     seed: int,
     *,
@@ -128,8 +130,8 @@ def run(
     ----------
     dataset : Dataset
         Images and labels.
-    preset : Preset
-        Which network learns, how it does, and how it sleeps.
+    preset : Settings
+        Which network learns, how it does, and how it sleeps, if it does.
     protocol : ContinualProtocol
         Tasks, rehearsal, evaluation. Its ``images_per_task`` counts, not the preset's: see
         :func:`neuro.learning.presets.Preset`.
@@ -152,6 +154,11 @@ def run(
     -------
     SeedResult
 
+    Raises
+    ------
+    DescriptionError
+        If the learner cannot sleep, but is to; or the settings are impossible.
+
     Examples
     --------
     >>> from neuro.datasets import load
@@ -164,11 +171,13 @@ def run(
     """
     heads: Heads | None = None
     if protocol.scenario == "task":
-        heads = task_groups(dataset, protocol.classes_per_task)
+        heads = column_classes(dataset, protocol, seed)
     make = LEARNERS[preset.learner]
     learner = make(preset, dataset.features, dataset.n_classes, seed, device, heads)
     night = None
     if sleep_backend is not None and not protocol.joint:
+        if not isinstance(preset, Preset):
+            raise DescriptionError(f"learner {preset.learner!r} does not sleep")
         night = SpikingSleep(preset, sleep_backend, dataset.shape, backend_options, observer)
     with _one_thread():
         result = run_seed(

@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +329,51 @@ def in_sequence(datasets: Sequence[Dataset]) -> Dataset:
         n_classes=int(offsets[-1]),
         source=" + ".join(dataset.source for dataset in datasets),
         parts=parts,
+    )
+
+
+def pooled(dataset: Dataset, side: int) -> Dataset:
+    """The same images in coarser pixels, each the mean of ``side`` × ``side`` old ones.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Images.
+    side : int
+        Old pixels that a new one covers, along each axis; 1 changes nothing.
+
+    Returns
+    -------
+    Dataset
+        With float32 images, 0 to 1, ``[n, height / side, width / side]`` (colours as before).
+
+    Raises
+    ------
+    DatasetError
+        If ``side`` does not divide height and width.
+    """
+    if side == 1:
+        return dataset
+    height, width = dataset.shape[:2]
+    if side < 1 or height % side or width % side:
+        raise DatasetError(
+            f"data set {dataset.name!r}: images of {height} x {width} pixels cannot be pooled by "
+            f"{side}; give a number that divides both"
+        )
+
+    def coarser(images: NDArray[Any]) -> NDArray[np.float32]:
+        blocks = images.reshape(
+            len(images), height // side, side, width // side, side, *dataset.shape[2:]
+        )
+        scale = 255 if images.dtype == np.uint8 else 1
+        means: NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32) / np.float32(scale)
+        # Rounding may leave the mean of ones a little above one.
+        return np.minimum(means, np.float32(1))
+
+    return replace(
+        dataset,
+        train_images=coarser(dataset.train_images),
+        test_images=coarser(dataset.test_images),
     )
 
 

@@ -90,7 +90,8 @@ def compare(
     The file has a section "table" and a section "row" for each way to learn.
     A row has a name and the options of 'neuro continual': learner, regulariser,
     sleep (none, unless written), rehearsal, joint, scenario, preset ("best"
-    for the strongest settings that ship), images_per_task, classes_per_task,
+    for the strongest settings that ship), images_per_task, images_per_class,
+    test_images, protocol, tasks, classes_per_task, class_order, blur, pool,
     epochs, and set.KEY for any setting; besides, datasets and seeds. What the
     table says of these holds for every row that says nothing else. Only the
     table has title, evaluate_on (test or validation) and device.

@@ -155,7 +155,7 @@ def tune(
     try:
         found = search(
             judge,
-            Space(base.preset, data.shape[0]),
+            Space(base.sleeper, data.shape[0]),
             judged,
             trials,
             study,

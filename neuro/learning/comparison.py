@@ -31,7 +31,8 @@ from pathlib import Path
 from typing import Any
 
 from neuro.errors import JobError, NeuroError
-from neuro.learning.condition import Condition, condition
+from neuro.learning.condition import SLEEPING, Condition, condition
+from neuro.learning.protocol import KINDS
 
 
 @dataclass(frozen=True)
@@ -179,8 +180,14 @@ def _row(own: dict[str, Any], shared: dict[str, Any], path: Path, where: str) ->
         # What protects earlier tasks means nothing where all are one.
         for key in ("sleep", "rehearsal", "regulariser"):
             inherited.pop(key, None)
+    if {**inherited, **own}.get("learner", "ep") not in SLEEPING:
+        inherited.pop("sleep", None)
+    for rivals in _RIVALS:
+        if any(key in own for key in rivals):
+            for key in rivals:
+                inherited.pop(key, None)
     options = {**inherited, **own}
-    options["settings"] = {**_settings(shared, where), **_settings(own, where)}
+    options["settings"] = {**_settings(inherited, where), **_settings(own, where)}
     if "preset" in options and options["preset"].endswith(".json"):
         options["preset"] = str(path.parent / options["preset"])
     if options.get("scenario") == "task" and options.get("learner", "ep") != "ff":
@@ -257,6 +264,11 @@ def _is_fraction(value: Any) -> bool:
     return number and 0 <= value <= 1
 
 
+def _is_length(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value < float("inf")
+
+
 def _is_seeds(value: Any) -> bool:
     if isinstance(value, list):
         return _list_of(value, lambda seed: _whole(seed, 0))
@@ -280,8 +292,8 @@ _SHARED: dict[str, tuple[Callable[[Any], bool], str]] = {
         'names of data sets, e.g. ["mnist", "fashion-mnist"]',
     ),
     "seeds": (_is_seeds, 'a range, e.g. "0-4", or a list of numbers'),
-    "learner": (_text, '"ep", "bptt" or "ff"'),
-    "regulariser": (_text, '"none", "ewc", "si" or "lwf"'),
+    "learner": (_text, '"ep", "bptt", "ff", "sg", "pc" or "pc-chain"'),
+    "regulariser": (_text, 'the name of one that the learner has, in quotes, e.g. "ewc"'),
     "sleep": (_text, 'the name of a backend in quotes, e.g. "reference", or "none"'),
     "rehearsal": (_is_fraction, "a fraction from 0 to 1, e.g. 0.02"),
     "joint": (lambda value: isinstance(value, bool), "true or false"),
@@ -292,14 +304,25 @@ _SHARED: dict[str, tuple[Callable[[Any], bool], str]] = {
         'a number from 1 on, or "none" for all',
     ),
     "epochs": (lambda value: _whole(value, 1), "a number from 1 on"),
+    "images_per_class": (lambda value: _whole(value, 1), "a number from 1 on"),
+    "test_images": (lambda value: _whole(value, 1), "a number from 1 on"),
+    "protocol": (lambda value: value in KINDS, " or ".join(f'"{kind}"' for kind in KINDS)),
     "classes_per_task": (lambda value: _whole(value, 1), "a number from 1 on"),
+    "tasks": (lambda value: _whole(value, 1), "a number from 1 on"),
+    "class_order": (lambda value: value in ("label", "shuffled"), '"label" or "shuffled"'),
+    "blur": (_is_length, "0 or more, in lengths of a task"),
+    "pool": (lambda value: _whole(value, 1), "a number of pixels from 1 on"),
     "set": (lambda value: isinstance(value, dict), "settings, e.g. set.sleep_steps = 2000"),
 }
 _OPTIONS = (
     *("learner", "regulariser", "sleep", "rehearsal", "joint", "scenario", "preset"),
-    *("classes_per_task", "settings"),
+    *("classes_per_task", "protocol", "tasks", "images_per_class", "test_images"),
+    *("class_order", "blur", "pool", "settings"),
 )
 """What is handed on to :func:`neuro.learning.condition.condition`."""
+
+_RIVALS = (("images_per_task", "images_per_class"), ("classes_per_task", "tasks"))
+"""Two ways to say one thing: a row's replaces the table's."""
 
 
 def _checked(written: Mapping[str, Any], kinds: Kinds, where: str) -> dict[str, Any]:

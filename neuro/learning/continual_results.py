@@ -202,8 +202,9 @@ def summary(results: Sequence[SeedResult]) -> dict[str, Any]:
     dict
         ``seeds`` (each as :meth:`SeedResult.to_json`, without rasters, with ``rates``: spikes
         per unit and step, and with its measures beside the other entries), ``mean`` and ``sd``
-        (sample deviation, 0 for one seed) of the final accuracy, and the means ``per_class``, ``per_task``, ``average_accuracy``,
-        ``forgetting`` and ``backward_transfer`` (None where undefined).
+        (sample deviation, 0 for one seed) of the final accuracy, and the means ``per_class``,
+        ``per_task``, ``average_accuracy``, ``forgetting`` and ``backward_transfer`` (None where
+        undefined).
     """
     seeds = []
     for result in results:

@@ -176,7 +176,7 @@ def plan(
     for factor in factors:
         if not (math.isfinite(factor) and factor > 0):
             raise JobError(f"factor {factor:g} is impossible; give positive numbers")
-    known = parameters(base.preset)
+    known = parameters(base.sleeper)
     names = tuple(dict.fromkeys(known if chosen is None else chosen))
     for name in names:
         if name not in known:
@@ -188,9 +188,9 @@ def plan(
     curves = []
     for name in names:
         made = (
-            _windows(base.preset, image_side)
+            _windows(base.sleeper, image_side)
             if name == WINDOW
-            else _multiples(name, base.preset, sorted({*factors, 1.0}))
+            else _multiples(name, base.sleeper, sorted({*factors, 1.0}))
         )
         points = tuple(point for point, _ in made)
         rows |= {point.row: preset for point, preset in made}
