@@ -393,11 +393,12 @@ class PredictiveChain:
         shared = {f"{name}.w": w for name, w in self.weights.items()}
         shared["learning.rate"] = np.array([rate], self.program.dtype)
         names = [f"{name}.w" for name in self.weights]
-        before = {name: w.copy() for name, w in self.weights.items()}
+        after = {name: w.copy() for name, w in self.weights.items()}
         for found in self._stages[0].show(values, shared, names):
-            for name, w in self.weights.items():
+            for name, w in after.items():
                 for item in found[f"{name}.w"]:
-                    w += item - before[name]
+                    w += item - self.weights[name]
+        self.weights = after
         self.seen += len(images)
         for name, w in self.weights.items():
             if not np.isfinite(w).all():
