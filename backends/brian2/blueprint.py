@@ -36,7 +36,7 @@ from neuro.backends.brian2.notation import Notation
 from neuro.backends.brian2.printing import Printer
 from neuro.connectivity import Convolution
 from neuro.errors import CompileError
-from neuro.program import Arrive, Program
+from neuro.program import Arrive, Program, array_of, group_of, side_of
 
 SCHEDULE = ("start", "synapses", "groups", "thresholds", "resets", "plasticity", "end")
 
@@ -55,13 +55,20 @@ class Reference:
     """A variable of a group that another object reads or writes under a name of its own.
 
     ``index`` says which element is seen: that of the same ``"unit"`` (between groups), of the
-    ``"pre"`` or ``"post"`` unit (from synapses), or the only one (``"shared"``).
+    ``"pre"`` or ``"post"`` unit (from synapses), or the only one (``"shared"``). Between groups,
+    ``length`` consecutive units see the same element.
     """
 
     name: str
     group: str
     variable: str
     index: str
+    length: int = 1
+
+    @property
+    def index_array(self) -> str:
+        """Name of an array that says which element each unit sees; empty: none is needed."""
+        return f"_group_of_{self.length}" if self.length > 1 else ""
 
 
 @dataclass
@@ -190,7 +197,7 @@ class Blueprint:
 
     def kind(self, name: str) -> str:
         """Kind of a program array, with or without side."""
-        return self.program.arrays[name.partition("@")[0]].kind
+        return self.program.arrays[array_of(name)].kind
 
     def next_order(self) -> int:
         """Number of the next object; within a slot, objects run in this order."""
@@ -217,6 +224,26 @@ class Blueprint:
         owner.references[seen] = Reference(seen, group.name, self.place(name, group), index)
         return seen
 
+    def copied(self, name: str, group: Group, length: int, part_of: str) -> str:
+        """An array of which ``length`` units of a group share a value, copied to each unit.
+
+        A routine does this in every step before anything that is drawn later; the name there.
+        """
+        array, number = self.program.arrays[name], self._number(name)
+        copy = self.notation.reference(array, number, f"each_of_{length}", group.name)
+        if copy not in group.variables:
+            home = self.groups[array.domain]
+            seen = self.notation.reference(array, number, f"group_of_{length}", group.name)
+            place = self.place(name, home)
+            group.references[seen] = Reference(seen, home.name, place, "unit", length)
+            group.variables[copy] = Variable(copy, array.kind)
+            note = f"{length} units share a value of {name}"
+            order, code = self.next_order(), f"{copy} = {seen}"
+            self.routines.append(
+                Routine(group.name, "plasticity", order, code, part_of=part_of, note=note)
+            )
+        return copy
+
     def _number(self, name: str) -> int:
         return list(self.program.arrays).index(name)
 
@@ -231,11 +258,11 @@ class Blueprint:
     def _weights(self) -> set[str]:
         return {s.weights for s in self.program.steps if isinstance(s, Arrive)}
 
-    def printer(self, group: Group, side: str = "") -> Printer:
+    def printer(self, group: Group, side: str = "", part_of: str = "") -> Printer:
         """Printer for code that runs per unit of a group, which is on one side of a rule."""
 
         def rename(name: str) -> str:
-            array, _, of = name.partition("@")
+            array, of, length = array_of(name), side_of(name), group_of(name)
             domain = self.program.arrays[array].domain
             if of == "shared":
                 return self._shared(name, group)
@@ -243,7 +270,9 @@ class Blueprint:
                 return self.place(array, group)
             if not of and domain == "":
                 return self.place(array, group)
-            if of and of == side and self.program.sizes.get(domain) == group.size:
+            if of and of == side and self._units(domain, length) == group.size:
+                if length > 1:
+                    return self.copied(array, group, length, part_of)
                 return self.refer(array, group, "unit")
             raise CompileError(
                 f"brian2: {name!r} has one value per element of {domain!r} and cannot be used in"
@@ -256,7 +285,7 @@ class Blueprint:
         """Printer for code per synapse; ``sides`` maps program sides to Brian2's sides."""
 
         def rename(name: str) -> str:
-            array, _, of = name.partition("@")
+            array, of, length = array_of(name), side_of(name), group_of(name)
             domain = self.program.arrays[array].domain
             if of == "shared":
                 return self._shared(name, synapses)
@@ -264,9 +293,12 @@ class Blueprint:
                 return self.place(array, synapses)
             if of:
                 group = self.groups[synapses.source if sides[of] == "pre" else synapses.target]
-                if domain in (group.population, ""):
+                if domain in (group.population, "") and length == 1:
                     return f"{self.place(array, group)}_{sides[of]}"
-                if self.program.sizes.get(domain) == group.size:
+                if self._units(domain, length) == group.size:
+                    if length > 1:
+                        copy = self.copied(array, group, length, synapses.projection or "")
+                        return f"{copy}_{sides[of]}"
                     return self.refer(array, synapses, sides[of])
             raise CompileError(
                 f"brian2: {name!r} has one value per element of {domain!r} and cannot be used in"
@@ -275,11 +307,15 @@ class Blueprint:
 
         return self._printer(synapses, rename)
 
+    def _units(self, domain: str, length: int) -> int:
+        """Units that the values of a population serve, ``length`` units each."""
+        return self.program.sizes.get(domain, 0) * length
+
     def _printer(self, owner: Group | Synapses, rename: Callable[[str], str]) -> Printer:
         return self.notation.printer(owner.name, rename, self.kind, self.program.dtype.name)
 
     def _shared(self, name: str, owner: Group | Synapses) -> str:
-        array = name.partition("@")[0]
+        array = array_of(name)
         domain = self.program.arrays[array].domain
         if self.program.sizes.get(domain) != 1:
             raise CompileError(f"brian2: {name!r} is no array of a population of size 1")

@@ -89,6 +89,9 @@ def build(plan: Blueprint, connect: bool) -> Model:
     for drawn in plan.owners:
         for reference in drawn.references.values():
             seen, index = owners[reference.group], _INDICES[reference.index]
+            if reference.index_array:
+                index = reference.index_array
+                _index_array(owners[drawn.name], index, reference.length)
             owners[drawn.name].variables.add_reference(
                 reference.name, seen, reference.variable, index
             )
@@ -126,6 +129,15 @@ def pairs(
         return units, units
     expanded, _ = plan.program.connectivity[synapses.projection].expand()
     return expanded.rows, expanded.targets
+
+
+def _index_array(owner: Any, name: str, length: int) -> None:
+    """Give a group an array that says to which group of units each unit belongs."""
+    if name not in owner.variables:
+        values = np.arange(len(owner), dtype=np.int32) // length
+        owner.variables.add_array(
+            name, len(owner), values=values, dtype=np.int32, constant=True, read_only=True
+        )
 
 
 def _equations(owner: Group | Synapses) -> str:

@@ -196,4 +196,5 @@ class _Rule:
         return self.plan.synaptic_printer(self.synapses, sides_of(self.step)).block(assigns)
 
     def print_units(self, side: str, assigns: list[Assign], guard: str = "") -> str:
-        return self.plan.printer(self.groups[side], side).block(assigns, guard)
+        group, projection = self.groups[side], self.step.projection
+        return self.plan.printer(group, side, projection).block(assigns, guard)

@@ -337,9 +337,18 @@ network.schedule = {list(SCHEDULE)!r}'''
 
     @staticmethod
     def _references(owner: Group | Synapses) -> list[str]:
-        return [
+        lines = []
+        lengths = {r.length: r.index_array for r in owner.references.values() if r.index_array}
+        for length, name in lengths.items():
+            size = f"len({owner.name})"
+            lines.append(f"# {length} consecutive units share a value")
+            lines.append(
+                f'{owner.name}.variables.add_array("{name}", {size}, dtype=np.int32, constant=True,'
+                f" read_only=True, values=np.arange({size}, dtype=np.int32) // {length})"
+            )
+        return lines + [
             f'{owner.name}.variables.add_reference("{r.name}", {r.group}, "{r.variable}",'
-            f' index="{_INDICES[r.index]}")'
+            f' index="{r.index_array or _INDICES[r.index]}")'
             for r in owner.references.values()
         ]
 

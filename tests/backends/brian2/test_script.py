@@ -13,6 +13,7 @@ import pytest
 import neuro as nr
 from neuro.backends.brian2.script_notation import ScriptPrinter
 from neuro.backends.reference import BACKEND as REFERENCE
+from neuro.conformance.scenarios import SCENARIOS
 from neuro.equations.expression import Name, parse_expression, substitute
 from neuro.errors import BackendError
 from neuro.program import Assign
@@ -116,6 +117,17 @@ def test_script_of_a_plastic_network(tmp_path, precision):
         assert sorted(p.name for p in tmp_path.iterdir()) == ["plastic.npz", "plastic.py"]
         assert "import neuro" not in text
         assert_as_reference(run_script(path), sim.program)
+
+
+def test_script_of_third_factors_that_groups_share(tmp_path):
+    path = tmp_path / "groups.py"
+    net = SCENARIOS["factors_of_groups"].network(exact=False)
+    with nr.compile(net, backend="brian2") as sim:
+        text = sim.to_script(path, duration=0.3)
+        assert text.count("np.arange(len(cells), dtype=np.int32) // 3)") == 1
+        found = run_script(path)
+        assert len(found["cells.units"]) > 10
+        assert_as_reference(found, sim.program, 300)
 
 
 def test_script_of_a_biophysical_network(tmp_path):
