@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from neuro.learning.regulariser import Regulariser
 from neuro.learning.synaptic_intelligence import SynapticIntelligence
 from neuro.models.feedforward import FeedForward
 from neuro.models.mrnn import MRNN
+from neuro.models.surrogate_learner import SGLearner
 from neuro.progress import Progress
 
 Heads = Sequence[Sequence[int]]
@@ -278,14 +279,14 @@ class MakeLearner(Protocol):
 
     def __call__(
         self,
-        preset: Preset,
+        preset: Any,
         features: int,
         n_classes: int,
         seed: int,
         device: str = ...,
         heads: Heads | None = ...,
     ) -> SleepingLearner:
-        """See :class:`MRNNLearner`."""
+        """See :class:`MRNNLearner`; the preset has settings of the learner's own kind."""
         ...
 
 
@@ -293,5 +294,6 @@ LEARNERS: Mapping[str, MakeLearner] = {
     "ep": MRNNLearner,
     "bptt": partial(MRNNLearner, rule="bptt-open"),
     "ff": FeedForwardLearner,
+    "sg": SGLearner,
 }
 """Learners by the name that a preset gives them."""

@@ -307,12 +307,13 @@ class SurrogateLIF:
                 phases = random_stream(self.seed, "surrogate.phases", self._batches)
                 self._batches += 1
                 seen = self.run(self._trains(rates[chosen], phases))
-                adam.zero_grad()
-                self.loss(seen.output, y[torch.from_numpy(chosen)]).backward()
+                loss = self.loss(seen.output, y[torch.from_numpy(chosen)])
+                gradients = torch.autograd.grad(loss, self.weights)
+                for w, gradient in zip(self.weights, gradients, strict=True):
+                    w.grad = gradient
                 with torch.no_grad():
-                    for tether, w in zip(tethers, self.weights, strict=False):
-                        assert w.grad is not None
-                        w.grad.addcmul_(tether.stiffness, w - tether.anchor)
+                    for tether, w, gradient in zip(tethers, self.weights, gradients, strict=False):
+                        gradient.addcmul_(tether.stiffness, w - tether.anchor)
                 adam.step()
                 if progress is not None:
                     progress(len(chosen))

@@ -142,12 +142,12 @@ class IntervalCounters:
         squared = np.full(len(self.n), np.nan)
         spread = self.n * self.s2 - self.s1 * self.s1
         np.divide(spread, self.s1 * self.s1, out=squared, where=self.n >= 2)
-        return np.sqrt(squared)
+        found: NDArray[np.float64] = np.sqrt(squared)
+        return found
 
     def importance(self) -> NDArray[np.float64]:
         r""":math:`\Omega`, in [0, 1]; 0 for n < 2."""
-        found: NDArray[np.float64] = np.nan_to_num(1.0 / (1.0 + self.cv()), nan=0.0)
-        return found
+        return np.nan_to_num(1.0 / (1.0 + self.cv()), nan=0.0)
 
 
 class Importance:

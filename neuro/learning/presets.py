@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from neuro.dataset_name import DatasetName
 from neuro.errors import DescriptionError, JobError
 from neuro.learning.settings import Settings
+from neuro.learning.surrogate_settings import surrogate_settings
 
 if TYPE_CHECKING:
     from neuro.learning.sleep import SleepConfig
 
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+Sleeping = Literal["ep", "bptt", "ff"]
 
 # Learners that read a setting, where not all of them do.
 _MRNN = {"learners": ("ep", "bptt")}
@@ -421,10 +425,24 @@ _PROTECTED: Mapping[str, Mapping[str, Any]] = {
 
 REGULARISERS = ("none", *_PROTECTED)
 
+OTHERS: Mapping[str, Callable[..., Settings]] = {
+    "sg": surrogate_settings,
+}
+"""Learners that do not sleep: each makes settings of its own kind from a data set, and the keywords
+``joint`` and ``regulariser``."""
 
+
+@overload
+def preset(
+    dataset: str, *, joint: bool = ..., learner: Sleeping = ..., regulariser: str = ...
+) -> Preset: ...
+@overload
+def preset(
+    dataset: str, *, joint: bool = ..., learner: str, regulariser: str = ...
+) -> Settings: ...
 def preset(
     dataset: str, *, joint: bool = False, learner: str = "ep", regulariser: str = "none"
-) -> Preset:
+) -> Settings:
     """The settings that ship for a data set; the same with and without rehearsal.
 
     Parameters
@@ -435,18 +453,22 @@ def preset(
         tuned on them.
     joint : bool
         For training on all classes at once.
-    learner : {"ep", "bptt", "ff"}
-        See :class:`Preset`.
+    learner : str
+        ``ep``, ``bptt`` or ``ff``, see :class:`Preset`, or one of :data:`OTHERS`.
     regulariser : {"none", "ewc", "si", "lwf"}
-        See :class:`Preset`; joint training has no earlier task to protect and goes without.
+        See :class:`Preset`, or the settings of one of :data:`OTHERS`; joint training has no
+        earlier task to protect and goes without.
 
     Raises
     ------
     DescriptionError
         If there are none for these names, or the learner has no such regulariser.
     """
+    if learner in OTHERS:
+        name = DatasetName.parse(dataset).settings
+        return OTHERS[learner](name, joint=joint, regulariser=regulariser)
     for what, name, known in (
-        ("learner", learner, tuple(_SETS)),
+        ("learner", learner, (*_SETS, *OTHERS)),
         ("regulariser", regulariser, REGULARISERS),
     ):
         if name not in known:
@@ -477,7 +499,7 @@ def best(
     joint: bool = False,
     learner: str = "ep",
     regulariser: str = "none",
-) -> Preset:
+) -> Settings:
     """The strongest settings that ship for a data set (``--preset best``).
 
     They exist for ``ep`` on MNIST and Fashion-MNIST, the same with and without rehearsal: a larger
@@ -501,7 +523,7 @@ def best(
     return _BEST.get(dataset, ordinary)
 
 
-def read_preset(path: Path, base: Preset) -> Preset:
+def read_preset(path: Path, base: AnySettings) -> AnySettings:
     """Settings from a JSON file, as ``neuro tune`` writes it; absent fields come from ``base``.
 
     Raises

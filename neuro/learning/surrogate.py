@@ -172,7 +172,9 @@ def diagonal_fisher(seen: Pass, allowed: Tensor | None = None) -> list[Tensor]:
         score *= p[:, k : k + 1].sqrt()
         deltas = torch.autograd.grad(seen.output, seen.currents, score, retain_graph=True)
         for into, a, delta in zip(total, inputs, deltas, strict=True):
-            parts = zip(a.split(FISHER_IMAGES), delta.split(FISHER_IMAGES, 1), strict=True)
+            parts = zip(
+                torch.split(a, FISHER_IMAGES), torch.split(delta, FISHER_IMAGES, 1), strict=True
+            )
             for pre, post in parts:
                 into += torch.bmm(pre, post.movedim(1, 0)).square_().sum(0)
     return total
