@@ -129,7 +129,7 @@ def error_unit(settings: PredictiveSettings) -> NeuronModel:
             inputs={"sensed": "1", "predicted": "1"},
             before=f"{membrane}; {trace.format('u')}",
             threshold="u == u",  # in every step, also at 0
-            emits={"error": "u", "power": "es * es"},
+            emits="u",
             name="graded error unit",
         )
     return NeuronModel(
@@ -145,8 +145,8 @@ def error_unit(settings: PredictiveSettings) -> NeuronModel:
             below = where(below >= theta, below - theta, below)
             {trace.format("o")}
         """,
-        threshold="u == u",
-        emits={"error": "o", "power": "es * es"},
+        threshold="o > 0 or o < 0",
+        emits="o",
         name="spiking error unit",
     )
 
@@ -171,6 +171,19 @@ def latent_unit(settings: PredictiveSettings) -> NeuronModel:
 def context_unit() -> NeuronModel:
     """Unit of A2: active in every step; its ``gate`` is the learning rate of its column."""
     return NeuronModel("gate : 1", threshold="gate == gate", name="context unit")
+
+
+def square_unit(settings: PredictiveSettings) -> NeuronModel:
+    """Interneuron with an expansive output: the square of the slow trace of one error unit."""
+    return NeuronModel(
+        "es : 1",
+        parameters={"a_s": settings.trace_decay},
+        inputs={"error": "1"},
+        before="es = a_s * es + (1 - a_s) * error",
+        threshold="es == es",
+        emits="es * es",
+        name="square unit",
+    )
 
 
 def power_unit() -> NeuronModel:
@@ -255,7 +268,7 @@ def predictive_network(
     learning : bool
         With the learning rules (and the ``novelty`` units that tell what is new).
     choice : bool
-        With the populations ``power`` and ``choice``, whose spikes are recorded.
+        With the populations ``squares``, ``power`` and ``choice``, whose spikes are recorded.
 
     Returns
     -------
@@ -284,7 +297,6 @@ def predictive_network(
         latents,
         block_diagonal(weights.feedforward),
         port="error",
-        carries="error",
         plasticity=error_rule(settings, upwards=True) if learning else None,
         factors=gate,
         name="feedforward",
@@ -302,9 +314,11 @@ def predictive_network(
         novelty = net.population("novelty", error_unit(settings), n)
         net.connect(sensed, novelty, one_to_one(1.0), port="sensed", name="novel")
     if choice:
+        squares = net.population("squares", square_unit(settings), (k, n))
         power = net.population("power", power_unit(), k)
         chosen = net.population("choice", choice_unit(), k)
-        net.connect(errors, power, block_diagonal(1.0, k), carries="power", name="squares")
+        net.connect(errors, squares, one_to_one(1.0), name="slow_errors")
+        net.connect(squares, power, block_diagonal(1.0, k), name="sums")
         net.connect(power, chosen, one_to_one(1.0), port="own", name="own")
         net.connect(power, chosen, dense(1.0 / k), port="mean", name="pool")
         net.record(chosen, "spikes")

@@ -1,170 +1,138 @@
-"""Predictive columns that learn a stream of labelled images, and answer.
-
-All dynamics and all learning happen in the network (:mod:`neuro.models.predictive`), on any
-backend. Between the steps of an image the driver only does bookkeeping: which columns stand for
-which class, which of them learns an image, how many samples each has learned.
-"""
+"""Predictive columns as a learner of the continual-learning protocol, online if need be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import DescriptionError
+from neuro.learning.ledger import energy_per_sample
 from neuro.learning.predictive import PredictiveSettings
-from neuro.models.predictive import ColumnWeights
-from neuro.models.predictive_pool import ColumnPool
-from neuro.models.predictive_stage import Stage, Start
-from neuro.progress import Progress, Silent
-from neuro.random import stream
+from neuro.models.learners import Heads
+from neuro.models.predictive_columns import PredictiveColumns
+from neuro.models.predictive_cost import activity, learning_memory
+from neuro.progress import Progress
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-
-TEST_ITEMS = 100
-"""Images that are tested at once, where a backend can."""
-
-STARTS = 256
-"""Images whose random starts are drawn together."""
+MEASURED = 100
+"""Images, of those predicted last, whose spikes are counted."""
 
 
-class PredictiveColumns:
-    """A pool of predictive columns with its driver.
+class PredictiveLearner:
+    """A :class:`~neuro.models.predictive_columns.PredictiveColumns` for the protocol.
 
     Parameters
     ----------
-    settings : PredictiveSettings
-    inputs, n_classes : int
+    preset : PredictiveSettings
+        Settings.
+    features, n_classes : int
+        Pixels of an image; classes.
     seed : int
-        Of fresh columns and of the random state in which the network meets an image.
-    backend : str
-        What simulates the network.
-    precision : {"float32", "float64"}
-        Of the simulation; the pool itself is kept in float64.
-    **options
-        Of the backend; for ``torch`` sums in any order (``ordered=False``) unless told otherwise.
+        Seed of everything random.
+    device : str
+        Torch device, where torch simulates.
+    heads : optional
+        Not possible here: the network is never told the task.
 
     Attributes
     ----------
-    pool : ColumnPool
-        Weights, labels and counts.
-    shown : int
-        Training images so far.
+    model : PredictiveColumns
+        The columns.
+    checkpoints : Path or None
+        Folder in which learning is kept while it goes on. A learner that is made anew with the
+        same folder, and given the same tasks, takes up where the last one was killed, with the
+        same result bit for bit.
     """
 
     def __init__(
         self,
-        settings: PredictiveSettings,
-        inputs: int,
+        preset: PredictiveSettings,
+        features: int,
         n_classes: int,
-        seed: int = 0,
-        *,
-        backend: str = "torch",
-        precision: str = "float32",
-        **options: Any,
+        seed: int,
+        device: str = "cpu",
+        heads: Heads | None = None,
     ) -> None:
-        self.settings, self.seed, self.inputs = settings, seed, inputs
-        self.pool = ColumnPool(settings, inputs, n_classes, seed)
-        self.shown = 0
-        if backend == "torch":
-            options = {"ordered": False, "delivery": "dense", **options}
-        self._where = {"backend": backend, "precision": precision, "options": options}
-        self._lessons: dict[int, Stage] = {}
-
-    # --- learning ---
-
-    def learn(self, images: NDArray[np.floating], labels: IntArray) -> None:
-        """Learn one mini-batch: weights are those before it for all its images.
-
-        Parameters
-        ----------
-        images : ndarray, shape [n, inputs]
-            Brightness, not negative.
-        labels : ndarray of int, shape [n]
-        """
-        if images.ndim != 2 or images.shape[1] != self.inputs or len(images) != len(labels):
+        if heads is not None:
             raise DescriptionError(
-                f"learn: images {images.shape} and labels {np.shape(labels)}; expected"
-                f" [n, {self.inputs}] and [n]"
+                f"learner {preset.learner!r} is never told the task of an image; use scenario 'class'"
             )
-        pool, settings = self.pool, self.settings
-        candidates = pool.candidates([int(label) for label in labels])
-        slots = max(len(columns) for columns in candidates.values())
-        stage = self._lesson(slots)
-        start = self._starts("training", self.shown, images)
-        changes: list[tuple[int, ColumnWeights]] = []
-        for first in range(0, len(images), stage.items):
-            part = slice(first, min(first + stage.items, len(images)))
-            own = [candidates[int(label)] for label in labels[part]]
-            places = np.array([np.resize(columns, slots) for columns in own])
-            before = pool.weights[places]
-            power = stage.show(start[part], before)
-            totals = stage.totals(len(own))
-            gates = np.zeros(places.shape)
-            for i, columns in enumerate(own):
-                label = int(labels[first + i])
-                j = pool.learner(label, columns, power[i, : len(columns)], totals[i])
-                pool.label[columns[j]] = label
-                gates[i, j] = settings.rate(pool.learned[columns[j]])
-            after, learners = stage.learn(gates), gates.argmax(axis=1)
-            for i, j in enumerate(learners):
-                changes.append((int(places[i, j]), after[i, j] - before[i, j]))
-        pool.add(changes, stream(self.seed, "rounding", self.shown))
-        self.shown += len(images)
-
-    def _lesson(self, slots: int) -> Stage:
-        """The network in which so many columns learn."""
-        if slots not in self._lessons:
-            blank = self.pool.weights[np.zeros(slots, np.int64)]
-            self._lessons[slots] = Stage(
-                self.settings, blank, learning=True, items=self.settings.batch_size, **self._where
-            )
-        return self._lessons[slots]
-
-    def _starts(self, purpose: str, first: int, images: NDArray[np.floating]) -> Start:
-        """Rates of the images, and the random state in which the network meets them.
-
-        Latent units of all columns start alike, so that a column meets an image in the same way
-        however many others there are.
-        """
-        width = self.inputs + self.settings.latents
-        numbers = np.empty((len(images), width))
-        for block in range(first // STARTS, -(-(first + len(images)) // STARTS)):
-            drawn = stream(self.seed, f"{purpose} starts", block).random((STARTS, width))
-            low, high = max(first, block * STARTS), min(first + len(images), (block + 1) * STARTS)
-            numbers[low - first : high - first] = drawn[low - block * STARTS : high - block * STARTS]
-        return Start(self.settings.encoding.rates(images), *np.split(numbers, [self.inputs], axis=1))
-
-    # --- answers ---
-
-    def errors(self, images: NDArray[np.floating]) -> FloatArray:
-        """Error power that each used column leaves, ``[n, used columns]``."""
-        used = self.pool.used
-        stage = Stage(
-            self.settings,
-            self.pool.weights[used],
-            learning=False,
-            items=min(TEST_ITEMS, max(len(images), 1)),
-            **self._where,
+        options = {"device": device} if preset.backend == "torch" else {}
+        self.preset, self.epochs = preset, preset.epochs
+        self.model = PredictiveColumns(
+            preset,
+            features,
+            n_classes,
+            seed,
+            backend=preset.backend,
+            precision=preset.precision,
+            **options,
         )
-        start = self._starts("test", 0, images)
-        found = np.empty((len(images), len(used)))
-        for first in range(0, len(images), stage.items):
-            part = slice(first, first + stage.items)
-            found[part] = stage.show(start[part])
-        return found
+        self.checkpoints: Path | None = None
+        self._tasks = 0
+        self._answered = np.zeros((0, features))
 
-    def scores(self, images: NDArray[np.floating]) -> FloatArray:
-        """Less the smallest error of each class's columns, ``[n, classes]``; -inf for none."""
-        errors, label = self.errors(images), self.pool.label[self.pool.used]
-        found = np.full((len(images), self.pool.n_classes), -np.inf)
-        for k, c in enumerate(label):
-            np.maximum(found[:, c], -errors[:, k], out=found[:, c])
-        return found
+    def fit(
+        self,
+        images: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        stream: np.random.Generator,
+        progress: Progress,
+    ) -> None:
+        """Learn each image once an epoch; see :class:`neuro.learning.continual.Learner`."""
+        order = np.concatenate([stream.permutation(len(labels)) for _ in range(self.epochs)])
+        task, self._tasks = self._tasks, self._tasks + 1
+        batch = self.preset.batch_size
+        for first in range(self._resume(task, progress), len(order), batch):
+            chosen = order[first : first + batch]
+            self.model.learn(images[chosen], labels[chosen])
+            progress.advance(len(chosen))
+            done = first + len(chosen)
+            if self.checkpoints is not None:
+                if done == len(order):
+                    self.model.save(self._file(task), done=done)
+                    self._file(task, "unfinished").unlink(missing_ok=True)
+                elif done % self.preset.checkpoint_every < batch:
+                    self.model.save(self._file(task, "unfinished"), done=done)
 
-    def predict(self, images: NDArray[np.floating]) -> IntArray:
-        """Class of the column that predicts best, shape [n]."""
+    def _resume(self, task: int, progress: Progress) -> int:
+        """Images of a task that have been learned before this learner was made."""
+        for kind in ("", "unfinished"):
+            file = self._file(task, kind) if self.checkpoints is not None else None
+            if file is not None and file.is_file():
+                done = self.model.load(file)
+                progress.advance(done)
+                return done
+        return 0
+
+    def _file(self, task: int, kind: str = "") -> Path:
+        assert self.checkpoints is not None
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        return self.checkpoints / "-".join(["task", str(task + 1), *([kind] if kind else [])])
+
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Class of the column that predicts each image best."""
         return self.scores(images).argmax(axis=1)
+
+    def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Less the error that each class leaves, ``[n, classes]``."""
+        self._answered = np.array(images[:MEASURED])
+        return self.model.scores(images)
+
+    def measures(self) -> dict[str, Any]:
+        """Columns, bytes of the learning machine, spikes and operations an image."""
+        pool = self.model.pool
+        found: dict[str, Any] = {
+            "columns": len(pool.used),
+            "columns_per_class": np.bincount(pool.label[pool.used], minlength=pool.n_classes).tolist(),
+            "memory_bytes": learning_memory(self.preset, self.model.inputs, len(pool.used)),
+        }
+        if len(self._answered) and len(pool.used):
+            counted = activity(self.model, self._answered)
+            found |= counted
+            found["energy_per_sample"] = energy_per_sample(
+                counted["spikes_per_sample"], counted["synaptic_operations_per_sample"]
+            )
+        return found

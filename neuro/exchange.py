@@ -143,7 +143,6 @@ def _network_content(net: Network, arrays: list[NDArray[Any]]) -> dict[str, Any]
                 "plasticity": _encode(p.plasticity, arrays),
                 "short_term": _encode(p.short_term, arrays),
                 "factors": _encode(p.factors, arrays),
-                "carries": p.carries,
             }
             for p in net.projections.values()
         ],
@@ -173,7 +172,6 @@ def _network(structure: Mapping[str, Any], decode: Callable[[Any], Any]) -> Netw
             plasticity=decode(p["plasticity"]),
             short_term=decode(p.get("short_term")),
             factors=decode(p.get("factors")),
-            carries=p.get("carries"),  # older files do not say
             port=p["port"],
             gain=p["gain"],
             name=p["name"],

@@ -71,10 +71,9 @@ class Projection(Described):
         plasticity: PlasticityRule | None,
         short_term: ShortTermPlasticity | None,
         factors: Mapping[str, tuple[str, str]],
-        carries: str | None = None,
     ) -> None:
         self.name, self.pre, self.post = name, pre, post
-        self.connector, self.port, self.carries = connector, port, carries
+        self.connector, self.port = connector, port
         self.delay, self.gain = delay, gain
         self.plasticity, self.short_term, self.factors = plasticity, short_term, factors
 

@@ -16,14 +16,7 @@ from neuro.neurons import NeuronModel
 from neuro.plasticity import PlasticityRule, ShortTermPlasticity
 from neuro.sources import Source, check_shape
 from neuro.summary import network_html, network_text
-from neuro.wiring import (
-    check_rule,
-    read_delay,
-    read_emission,
-    read_port,
-    read_positions,
-    read_shape,
-)
+from neuro.wiring import check_rule, read_delay, read_port, read_positions, read_shape
 
 
 class Network:
@@ -115,7 +108,6 @@ class Network:
         factors: Mapping[str, tuple[Population | str, str]] | None = None,
         port: str | None = None,
         gain: float = 1.0,
-        carries: str | None = None,
         name: str | None = None,
     ) -> Projection:
         """Connect two populations.
@@ -146,9 +138,6 @@ class Network:
         gain : float
             Factor on the summed weights of each step (weights themselves, and what plasticity
             sees, stay raw).
-        carries : str, optional
-            Which number of the pre model's events it carries; needed only when its ``emits`` names
-            several.
         name : str, optional
             Unique; ``"pre_post"`` by default.
 
@@ -189,17 +178,7 @@ class Network:
                 f"short_term of {where}: {short_term!r} is not a rule such as TsodyksMarkram()"
             )
         made = self.projections[name] = Projection(
-            name,
-            source,
-            target,
-            connector,
-            port,
-            given,
-            factor,
-            plasticity,
-            short_term,
-            third,
-            read_emission(source.model, carries, where),
+            name, source, target, connector, port, given, factor, plasticity, short_term, third
         )
         return made
 

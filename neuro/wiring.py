@@ -16,7 +16,6 @@ from neuro.neurons import NeuronModel
 from neuro.neurons.model import read_number
 from neuro.plasticity import PlasticityRule
 from neuro.program import side_of
-from neuro.sources import Source
 
 
 def read_port(model: NeuronModel, port: str | None, where: str) -> str:
@@ -38,23 +37,6 @@ def read_port(model: NeuronModel, port: str | None, where: str) -> str:
             f"{where}: {model.name} has no input port {port!r}; it has {', '.join(ports)}"
         )
     return port
-
-
-def read_emission(model: NeuronModel | Source, carries: str | None, where: str) -> str | None:
-    """Which number of the source's events a projection carries; None: plain spikes."""
-    emissions = [] if isinstance(model, Source) else list(model.emissions)
-    if carries is None:
-        if len(emissions) > 1:
-            raise DescriptionError(
-                f"{where}: events of the source carry {', '.join(emissions)}; choose with carries="
-            )
-        return emissions[0] if emissions else None
-    if carries not in emissions:
-        known = ", ".join(e or "one number without a name" for e in emissions) or "none: spikes"
-        raise DescriptionError(
-            f"{where}: events of the source carry no {carries!r}; they carry {known}"
-        )
-    return carries
 
 
 def read_shape(size: Any, where: str) -> tuple[int, ...]:

@@ -515,52 +515,41 @@ def test_a_simulation_in_words():
     assert "(closed)" in str(sim)
 
 
-# --- values of state variables; numbers that events carry --------------------------------------
+# --- values of state variables -----------------------------------------------------------------
 
 
-def two_numbers():
-    """Units whose events carry their state and its square, to one receiver each."""
-    sender = nr.NeuronModel(
-        "x : 1", before="x = 0.5 * x", threshold="x >= 0", emits={"once": "x", "twice": "x * x"}
-    )
-    receiver = nr.NeuronModel("y : 1", inputs={"given": "1"}, after="y = given")
+def halved():
+    """Two units whose state halves in every step."""
     net = nr.Network()
-    pre = net.population("pre", sender, 2)
-    for key in ("once", "twice"):
-        post = net.population(key, receiver, 1)
-        net.connect(pre, post, 1.0, carries=key, delay=2e-3 if key == "twice" else None)
+    net.population("pre", nr.NeuronModel("x : 1", before="x = 0.5 * x"), 2)
     return net
 
 
-@pytest.mark.parametrize("backend", ["reference", "brian2", "torch"])
-def test_each_projection_carries_its_own_number(backend):
-    options = {"target": "numpy"} if backend == "brian2" else {}
-    with nr.compile(two_numbers(), backend, **options) as sim:
-        sim.set_values("pre", "x", [2.0, 4.0])
-        assert np.array_equal(sim.values("pre", "x"), [2.0, 4.0])
-        sim.run(3e-3, progress=False)
-        assert sim.values("once", "y") == 0.5 + 1.0  # of the step before the last
-        assert sim.values("twice", "y") == 1.0 + 4.0  # of two steps before the last
-
-
-def test_numbers_of_events_are_asked_for():
-    net = two_numbers()
-    for carries, message in ((None, "carry once, twice; choose"), ("thrice", "carry no 'thrice'")):
-        with pytest.raises(nr.DescriptionError, match=message):
-            net.connect("pre", "once", 1.0, carries=carries, name="other")
-
-
 def test_values_that_do_not_fit_are_refused():
-    with nr.compile(two_numbers()) as sim:
+    with nr.compile(halved()) as sim:
         for values, message in (([1.0], r"shape \(1,\)"), ([1.0, np.nan], "must be finite")):
             with pytest.raises(nr.DescriptionError, match=message):
                 sim.set_values("pre", "x", values)
         with pytest.raises(nr.DescriptionError, match="no state variable .*; it has x"):
-            sim.values("pre", "payload_once_1")
+            sim.values("pre", "y")
 
 
 def test_values_of_a_batch():
-    with nr.compile(two_numbers(), "torch", batch=3) as sim:
+    with nr.compile(halved(), "torch", batch=3) as sim:
         sim.set_values("pre", "x", [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
         sim.run(1e-3, progress=False)
         assert np.array_equal(sim.values("pre", "x"), [[0.5, 1.0], [1.5, 2.0], [2.5, 3.0]])
+
+
+def test_values_of_a_projection():
+    net = nr.Network()
+    pre = net.population("pre", nr.SpikeTimes([0], [0]), 2)
+    post = net.population("post", nr.LIF(), 2)
+    weights = np.array([[0.5, 0.25], [0.0, 1.0]])
+    net.connect(pre, post, weights, plasticity=nr.PairSTDP(), name="con")
+    with nr.compile(net) as sim:
+        sim.run_steps(2, False)
+        assert np.array_equal(sim.values("con", "w"), sim.weights("con").reshape(-1))
+        assert np.array_equal(sim.values("con", "x"), [1.0, 0.0])
+        with pytest.raises(nr.DescriptionError, match="weights are set with set_weights"):
+            sim.set_values("con", "w", 0.0)

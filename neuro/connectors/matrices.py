@@ -218,7 +218,8 @@ def block_diagonal(weights: Any, blocks: int | None = None) -> Connector:
         )
     if blocks is not None and blocks != len(values):
         raise DescriptionError(
-            f"blocks of block_diagonal is {blocks}, but the weights have {len(values)}; leave it out"
+            f"blocks of block_diagonal is {blocks}, but the weights have {len(values)};"
+            " leave it out"
         )
     return _Blocks(values, len(values)).of(weights)
 

@@ -291,7 +291,7 @@ def _layer(population: Population, found: _Integers, dt: float) -> Layer:
         found.problems.get(population.name, found.problems.get("", "")),
         _refractory(model, dt, population.name),
         found.error(population.name),
-        bool(model.emissions),
+        model.emits_expression is not None,
     )
 
 

@@ -124,26 +124,21 @@ class Neurons:
 
     def emit(self) -> list[Assign]:
         """What the events of this step carry, and that of earlier steps one step further on."""
+        if self.model.emits_expression is None:
+            return []
         owner = self.population.name
-        assigns: list[Assign] = []
-        for emission, expression in self.model.emissions.items():
-            delays = [
-                delay_steps(p, self.made.dt)
-                for p in self.made.network.projections.values()
-                if p.pre is self.population
-                and p.carries == emission
-                and (p.delay is None or isinstance(p.delay, float))
-            ]
-            lines = [
-                self.made.array(payload(owner, emission, k), owner, 0.0)
-                for k in range(1, max(delays, default=0) + 1)
-            ]
-            shifts = [Assign(after, Name(before)) for before, after in pairwise(lines)]
-            assigns += reversed(shifts)
-            if lines:
-                value = fold(substitute(expression, self.resolve))
-                assigns.append(Assign(lines[0], value))
-        return assigns
+        delays = [
+            delay_steps(p, self.made.dt)
+            for p in self.made.network.projections.values()
+            if p.pre is self.population and (p.delay is None or isinstance(p.delay, float))
+        ]
+        lines = [
+            self.made.array(payload(owner, k), owner, 0.0)
+            for k in range(1, max(delays, default=0) + 1)
+        ]
+        shifts = [Assign(after, Name(before)) for before, after in pairwise(lines)]
+        value = fold(substitute(self.model.emits_expression, self.resolve))
+        return [*reversed(shifts), Assign(lines[0], value)] if lines else []
 
     def hold(self, assign: Assign) -> Assign:
         """A held variable keeps its value while the unit is refractory."""

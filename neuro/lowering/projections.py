@@ -18,10 +18,9 @@ from neuro.program import Arrive
 from neuro.random import stream
 
 
-def payload(population: str, emission: str, delay: int) -> str:
+def payload(population: str, delay: int) -> str:
     """Array with the numbers of a population's events of so many steps ago."""
-    which = f"{emission}_{delay}" if emission else str(delay)
-    return f"{population}.payload_{which}"
+    return f"{population}.payload_{delay}"
 
 
 def delay_steps(projection: Projection, dt: float) -> int:
@@ -88,13 +87,13 @@ def arrive(made: Arrays, projection: Projection) -> Arrive:
         made.array(f"{name}.gain", "", projection.gain)
     delay = delay or delay_steps(projection, made.dt)
     factors = []
-    if projection.carries is not None:
+    if getattr(projection.pre.model, "emits_expression", None) is not None:
         if delays is not None:
             raise CompileError(
                 f"projection {name!r}: events of {projection.pre.name!r} carry numbers, which"
                 " travel with one delay for all synapses; give delay= one number"
             )
-        factors.append(f"{payload(projection.pre.name, projection.carries, delay)}@pre")
+        factors.append(f"{payload(projection.pre.name, delay)}@pre")
     if projection.short_term is not None:
         factors.append(f"{name}.{EFFICACY}" + ("" if delays else "@pre"))
     return Arrive(

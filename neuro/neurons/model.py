@@ -56,11 +56,9 @@ class NeuronModel(Described):
         step k cannot spike before step ``k + t_ref/dt``. Empty: none.
     held : sequence of str
         Variables that keep their value during the refractory period.
-    emits : str or mapping of str to str
+    emits : str
         Expression, evaluated before the reset, of the number that an event carries: arrivals
-        then add weight times number. Empty: plain spikes, which count 1. Several, by name, when
-        projections carry different ones: ``{"error": "u", "power": "u * u"}``; each says which
-        (``Network.connect(..., carries="power")``).
+        then add weight times number. Empty: plain spikes, which count 1.
     initial : mapping
         Values before the first step; 0 where not given. As parameters, one for all units, one
         per unit, or a distribution such as ``Uniform(0, 1)``, drawn when compiled; or the name
@@ -94,7 +92,7 @@ class NeuronModel(Described):
         reset: str = "",
         refractory: str = "",
         held: Sequence[str] = (),
-        emits: str | Mapping[str, str] = "",
+        emits: str = "",
         initial: Mapping[str, Any] | None = None,
         positive: Sequence[str] = (),
         integrator: str = "auto",
@@ -107,7 +105,7 @@ class NeuronModel(Described):
         self.before, self.after = before, after
         self.threshold, self.reset = threshold, reset
         self.refractory, self.held = refractory, tuple(held)
-        self.emits = emits if isinstance(emits, str) else dict(emits)
+        self.emits = emits
         self.integrator = integrator
         self.positive = tuple(positive)
         if integrator not in METHODS:
@@ -128,10 +126,7 @@ class NeuronModel(Described):
         self._after = parse_statements(text, f"'after' of {name}")
         self._reset = parse_statements(reset, f"reset of {name}")
         self._threshold = parse_expression(threshold, f"threshold of {name}") if threshold else None
-        texts = {"": emits} if isinstance(emits, str) else emits
-        self._emissions = {
-            key: parse_expression(text, f"emits of {name}") for key, text in texts.items() if text
-        }
+        self._emits = parse_expression(emits, f"emits of {name}") if emits else None
         self._variables = {
             d.name: dimension_of(d.unit, f"d{d.name}/dt of {name}") for d in self._derivatives
         }
@@ -169,9 +164,9 @@ class NeuronModel(Described):
         return self._constants
 
     @property
-    def emissions(self) -> Mapping[str, Expr]:
-        """What events carry, by name (empty when there is one only); none for plain spikes."""
-        return self._emissions
+    def emits_expression(self) -> Expr | None:
+        """Parsed ``emits``; None for plain spikes."""
+        return self._emits
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -283,13 +278,11 @@ class NeuronModel(Described):
             raise EquationError(f"{name}: emits without a threshold: there are no events; give one")
         elif self.reset:
             raise EquationError(f"{name}: a reset without a threshold never happens; give both")
-        for key, expression in self._emissions.items():
+        if self._emits is not None:
             where = f"emits of {name}"
-            if not isinstance(self.emits, str):
-                check_name(key, where)
-            if found := set(names(expression)) & set(ports):
+            if found := set(names(self._emits)) & set(ports):
                 raise EquationError(f"{where}: the input {min(found)!r} is not read there")
-            dimension(expression, known, where)
+            dimension(self._emits, known, where)
         if self.refractory:
             if self._parameter_units.get(self.refractory) != time:
                 raise EquationError(

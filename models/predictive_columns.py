@@ -1,0 +1,168 @@
+"""Predictive columns that learn a stream of labelled images, and answer.
+
+All dynamics and all learning happen in the network (:mod:`neuro.models.predictive`), on any
+backend. Between the steps of an image the driver only does bookkeeping: which columns stand for
+which class, which of them learns an image, how many samples each has learned.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.errors import DescriptionError
+from neuro.learning.predictive import PredictiveSettings
+from neuro.models.predictive import ColumnWeights
+from neuro.models.predictive_pool import ColumnPool
+from neuro.models.predictive_stage import Stage, Start
+from neuro.random import stream
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+TEST_ITEMS = 100
+"""Images that are tested at once, where a backend can."""
+
+STARTS = 256
+"""Images whose random starts are drawn together."""
+
+
+class PredictiveColumns:
+    """A pool of predictive columns with its driver.
+
+    Parameters
+    ----------
+    settings : PredictiveSettings
+    inputs, n_classes : int
+    seed : int
+        Of fresh columns and of the random state in which the network meets an image.
+    backend : str
+        What simulates the network.
+    precision : {"float32", "float64"}
+        Of the simulation; the pool itself is kept in float64.
+    **options
+        Of the backend; for ``torch`` sums in any order (``ordered=False``) unless told otherwise.
+
+    Attributes
+    ----------
+    pool : ColumnPool
+        Weights, labels and counts.
+    shown : int
+        Training images so far.
+    """
+
+    def __init__(
+        self,
+        settings: PredictiveSettings,
+        inputs: int,
+        n_classes: int,
+        seed: int = 0,
+        *,
+        backend: str = "torch",
+        precision: str = "float32",
+        **options: Any,
+    ) -> None:
+        self.settings, self.seed, self.inputs = settings, seed, inputs
+        self.pool = ColumnPool(settings, inputs, n_classes, seed)
+        self.shown = 0
+        if backend == "torch":
+            options = {"ordered": False, "delivery": "dense", **options}
+        self._where = {"backend": backend, "precision": precision, "options": options}
+        self._lessons: dict[int, Stage] = {}
+
+    # --- learning ---
+
+    def learn(self, images: NDArray[np.floating], labels: IntArray) -> None:
+        """Learn one mini-batch: weights are those before it for all its images.
+
+        Parameters
+        ----------
+        images : ndarray, shape [n, inputs]
+            Brightness, not negative.
+        labels : ndarray of int, shape [n]
+        """
+        if images.ndim != 2 or images.shape[1] != self.inputs or len(images) != len(labels):
+            raise DescriptionError(
+                f"learn: images {images.shape} and labels {np.shape(labels)}; expected"
+                f" [n, {self.inputs}] and [n]"
+            )
+        pool, settings = self.pool, self.settings
+        candidates = pool.candidates([int(label) for label in labels])
+        slots = max(len(columns) for columns in candidates.values())
+        stage = self._lesson(slots)
+        start = self._starts("training", self.shown, images)
+        changes: list[tuple[int, ColumnWeights]] = []
+        for first in range(0, len(images), stage.items):
+            part = slice(first, min(first + stage.items, len(images)))
+            own = [candidates[int(label)] for label in labels[part]]
+            places = np.array([np.resize(columns, slots) for columns in own])
+            before = pool.weights[places]
+            power = stage.show(start[part], before)
+            totals = stage.totals(len(own))
+            gates = np.zeros(places.shape)
+            for i, columns in enumerate(own):
+                label = int(labels[first + i])
+                j = pool.learner(label, columns, power[i, : len(columns)], totals[i])
+                pool.label[columns[j]] = label
+                gates[i, j] = settings.rate(pool.learned[columns[j]])
+            after, learners = stage.learn(gates), gates.argmax(axis=1)
+            for i, j in enumerate(learners):
+                changes.append((int(places[i, j]), after[i, j] - before[i, j]))
+        pool.add(changes, stream(self.seed, "rounding", self.shown))
+        self.shown += len(images)
+
+    def _lesson(self, slots: int) -> Stage:
+        """The network in which so many columns learn."""
+        if slots not in self._lessons:
+            blank = self.pool.weights[np.zeros(slots, np.int64)]
+            self._lessons[slots] = Stage(
+                self.settings, blank, learning=True, items=self.settings.batch_size, **self._where
+            )
+        return self._lessons[slots]
+
+    def _starts(self, purpose: str, first: int, images: NDArray[np.floating]) -> Start:
+        """Rates of the images, and the random state in which the network meets them.
+
+        Latent units of all columns start alike, so that a column meets an image in the same way
+        however many others there are.
+        """
+        width = self.inputs + self.settings.latents
+        numbers = np.empty((len(images), width))
+        for block in range(first // STARTS, -(-(first + len(images)) // STARTS)):
+            drawn = stream(self.seed, f"{purpose} starts", block).random((STARTS, width))
+            low, high = max(first, block * STARTS), min(first + len(images), (block + 1) * STARTS)
+            numbers[low - first : high - first] = drawn[low - block * STARTS : high - block * STARTS]
+        return Start(self.settings.encoding.rates(images), *np.split(numbers, [self.inputs], axis=1))
+
+    # --- answers ---
+
+    def errors(self, images: NDArray[np.floating]) -> FloatArray:
+        """Error power that each used column leaves, ``[n, used columns]``."""
+        used = self.pool.used
+        stage = Stage(
+            self.settings,
+            self.pool.weights[used],
+            learning=False,
+            items=min(TEST_ITEMS, max(len(images), 1)),
+            **self._where,
+        )
+        start = self._starts("test", 0, images)
+        found = np.empty((len(images), len(used)))
+        for first in range(0, len(images), stage.items):
+            part = slice(first, first + stage.items)
+            found[part] = stage.show(start[part])
+        return found
+
+    def scores(self, images: NDArray[np.floating]) -> FloatArray:
+        """Less the smallest error of each class's columns, ``[n, classes]``; -inf for none."""
+        errors, label = self.errors(images), self.pool.label[self.pool.used]
+        found = np.full((len(images), self.pool.n_classes), -np.inf)
+        for k, c in enumerate(label):
+            np.maximum(found[:, c], -errors[:, k], out=found[:, c])
+        return found
+
+    def predict(self, images: NDArray[np.floating]) -> IntArray:
+        """Class of the column that predicts best, shape [n]."""
+        return self.scores(images).argmax(axis=1)
