@@ -14,7 +14,7 @@ from neuro.analysis import SleepAnalyst
 from neuro.cli._errors import InterruptedJobError
 from neuro.dataset_name import DatasetName
 from neuro.datasets import Dataset
-from neuro.learning.condition import Condition, condition
+from neuro.learning.condition import PREDICTIVE, SLEEPING, Condition, condition
 from neuro.learning.continual import Observer
 from neuro.learning.continual_results import SeedResult
 from neuro.progress import Bar
@@ -25,10 +25,13 @@ from neuro.results import RunFolder, key_of
 if TYPE_CHECKING:
     from neuro.cli._continual_analysis import Analyses
 
-ORDER = ("plain", "sequential", "rehearsal", "sleep", "sleep+rehearsal", "joint")
+ORDER = (
+    *("plain", "sequential", "rehearsal", "sleep", "sleep+rehearsal", "joint", "chain"),
+    *("surrogate", "surrogate-ewc", "surrogate-rehearsal", "surrogate-joint"),
+)
 """Names of all conditions, in the order of the table."""
 
-LABELS: Mapping[str, str] = {
+_SLEEPING_LABELS: Mapping[str, str] = {
     "plain": "sequential, no regulariser",
     "sequential": "sequential, no sleep",
     "rehearsal": "rehearsal, no sleep",
@@ -36,6 +39,35 @@ LABELS: Mapping[str, str] = {
     "sleep+rehearsal": "sleep and rehearsal",
     "joint": "joint (upper bound)",
 }
+
+_LEARNER_LABELS: Mapping[str, str] = {
+    "pc": "predictive columns",
+    "pc-chain": "predictive chain",
+    "sg": "surrogate",
+}
+
+SURROGATE_REHEARSAL = 0.05
+"""Share of the earlier images that the rehearsing baseline of predictive learners is given."""
+
+OTHER_LEARNERS: Mapping[str, Mapping[str, Any]] = {
+    "chain": {"learner": "pc-chain"},
+    "surrogate": {"learner": "sg"},
+    "surrogate-ewc": {"learner": "sg", "regulariser": "ewc"},
+    "surrogate-rehearsal": {"learner": "sg", "rehearsal": SURROGATE_REHEARSAL},
+    "surrogate-joint": {"learner": "sg", "joint": True},
+}
+"""Conditions of learners that were not asked for: baselines of predictive learners."""
+
+_OTHER_LABELS: Mapping[str, str] = {
+    "chain": _LEARNER_LABELS["pc-chain"],
+    "surrogate": "surrogate",
+    "surrogate-ewc": "surrogate, EWC",
+    "surrogate-rehearsal": f"surrogate, {100 * SURROGATE_REHEARSAL:g} % rehearsal",
+    "surrogate-joint": "surrogate, joint",
+}
+
+_SHARED_SETTINGS = ("images_per_task", "presentation", "norm", "clip", "gain")
+"""Settings that hold for all learners of a run: the same images, the same spikes, as many steps."""
 
 OLD_DATA_SHARES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5)
 """Shares of rehearsed old data that ``--analyse`` tries without sleep, besides none."""
@@ -63,16 +95,32 @@ class Request:
     regulariser: str = "none"
     scenario: str = "class"
     classes_per_task: int = 2
+    protocol: str = "split"
+    tasks: int | None = None
+    images_per_class: int | None = None
+    test_images: int | None = None
+    class_order: str = "label"
+    blur: float = 0.0
+    pool: int | None = None
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether the learner is one that can sleep."""
+        return self.learner in SLEEPING
 
     @property
     def slug(self) -> str:
-        """Short name of the request, for a folder: data, sleep, and what is not the default."""
+        """Short name of the request, for a folder: data, what is not the default, and sleep."""
         parts = [DatasetName.parse(self.dataset).slug]
         parts += [self.learner] if self.learner != "ep" else []
         parts += [self.regulariser] if self.regulariser != "none" else []
         parts += [self.scenario] if self.scenario != "class" else []
+        parts += [self.protocol] if self.protocol != "split" else []
+        parts += [f"{self.tasks}-tasks"] if self.tasks is not None else []
         parts += [f"{self.classes_per_task}-classes"] if self.classes_per_task != 2 else []
-        parts.append(self.sleep)
+        parts += [self.class_order] if self.class_order != "label" else []
+        parts += [f"blur-{self.blur:g}"] if self.blur else []
+        parts += [self.sleep] if self.sleeps else []
         parts += [f"rehearsal-{self.rehearsal:g}"] if self.rehearsal else []
         return "-".join(parts)
 
@@ -85,10 +133,27 @@ class Request:
                 ("learner", self.learner, "ep"),
                 ("regulariser", self.regulariser, "none"),
                 ("scenario", self.scenario, "class"),
+                ("protocol", self.protocol, "split"),
+                ("tasks", self.tasks, None),
                 ("classes per task", self.classes_per_task, 2),
+                ("class order", self.class_order, "label"),
+                ("blur", f"{self.blur:g}", "0"),
             )
             if name != usual
         )
+
+    def label(self, name: str) -> str:
+        """What people call a condition."""
+        if name in _OTHER_LABELS:
+            return _OTHER_LABELS[name]
+        if self.sleeps or self.learner not in _LEARNER_LABELS:
+            return _SLEEPING_LABELS.get(name, name)
+        own = _LEARNER_LABELS[self.learner]
+        if self.regulariser != "none" and name in ("sequential", "rehearsal"):
+            own += f", {self.regulariser}"
+        if name == "rehearsal":
+            own += f", {100 * self.rehearsal:g} % rehearsal"
+        return own + (", joint" if name == "joint" else "")
 
     @property
     def old_data(self) -> dict[str, float]:
@@ -118,6 +183,12 @@ class Request:
                 others.append("sleep")
         if self.joint:
             others.append("joint")
+        if self.baselines and self.learner in PREDICTIVE:
+            others += [
+                name
+                for name, changes in OTHER_LEARNERS.items()
+                if changes["learner"] != self.learner and (self.joint or name != "surrogate-joint")
+            ]
         others += self.old_data
         return (self.asked, *(name for name in others if name != self.asked))
 
@@ -132,6 +203,9 @@ def conditions(request: Request) -> dict[str, Condition]:
     """
     made = {}
     for name in request.names:
+        if name in OTHER_LEARNERS:
+            made[name] = _baseline(request, made[request.asked], OTHER_LEARNERS[name])
+            continue
         rehearsal = request.rehearsal if name.endswith("rehearsal") else 0.0
         made[name] = condition(
             request.dataset,
@@ -145,11 +219,43 @@ def conditions(request: Request) -> dict[str, Condition]:
             scenario=request.scenario,
             evaluate_on=request.evaluate_on,
             classes_per_task=request.classes_per_task,
+            protocol=request.protocol,
+            tasks=request.tasks,
+            images_per_class=request.images_per_class,
+            test_images=request.test_images,
+            class_order=request.class_order,
+            blur=request.blur,
+            pool=request.pool,
         )
         if name == "plain":  # the same network, trained alike, without its regulariser
             settings = replace(made[name].preset, regulariser="none")
             made[name] = replace(made[name], preset=settings)
+        if name == "joint" and not request.sleeps:
+            # Whether order matters is seen on the same images only.
+            same = replace(made[request.asked].protocol, joint=True, rehearsal=0.0)
+            made[name] = replace(made[name], protocol=same)
     return made
+
+
+def _baseline(request: Request, asked: Condition, changes: Mapping[str, Any]) -> Condition:
+    """Another learner with the images, tasks and input spikes of the condition asked for."""
+    joint = changes.get("joint", False)
+    base = condition(
+        request.dataset,
+        learner=changes["learner"],
+        regulariser=changes.get("regulariser", "none"),
+        joint=joint,
+    )
+    known = base.preset.to_json()
+    used = asked.preset.to_json()
+    shared = {n: used[n] for n in _SHARED_SETTINGS if n in known and n in used}
+    rehearsal = changes.get("rehearsal", 0.0)
+    return replace(
+        base,
+        preset=base.preset.with_values(shared),
+        protocol=replace(asked.protocol, joint=joint, rehearsal=rehearsal),
+        pool=request.pool,
+    )
 
 
 @dataclass(frozen=True)
@@ -174,6 +280,7 @@ class Job:
                 "fingerprint": self.dataset.fingerprint(),
                 "training_images": len(self.dataset.train_labels),
                 "test_images": len(self.dataset.test_labels),
+                "shown": list(self.conditions[self.request.asked].shown(self.dataset).shape),
             },
             "code": code_fingerprint(),
             "versions": versions(),
@@ -235,7 +342,7 @@ def run_job(
                     note = f"{time.perf_counter() - start:.1f} s"
                 results[name].append(result)
                 done += 1
-                label, percent = LABELS.get(name, name), 100 * result.final_accuracy
+                label, percent = job.request.label(name), 100 * result.final_accuracy
                 say(f"{label}, seed {seed}: {percent:.1f} % ({note})")
     except KeyboardInterrupt:
         total = len(job.conditions) * len(job.request.seeds)
@@ -263,7 +370,7 @@ def _run_seed(
 
     weights: list[NDArray[np.float64]] = []
     result = run(
-        job.dataset,
+        condition.shown(job.dataset),
         condition.preset,
         condition.protocol,
         seed,

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from neuro.cli import _continual_analysis as analysis
 from neuro.cli._continual_analysis import Analyses
-from neuro.cli._continual_job import LABELS, ORDER, Job
+from neuro.cli._continual_job import ORDER, Job
 from neuro.dataset_name import DatasetName
-from neuro.learning.continual import task_groups
 from neuro.learning.continual_results import SeedResult, per_dataset, summary
+from neuro.learning.protocol import ContinualProtocol
+from neuro.learning.tasks import Groups, column_classes
 from neuro.results import RunFolder
 
 if TYPE_CHECKING:
@@ -22,24 +23,23 @@ CAPTIONS: Mapping[str, tuple[str, str]] = {
     "comparison": (
         "Final accuracy",
         (
-            "Accuracy over the whole test set after the last task (and its sleep). All classes are "
-            "possible answers (in the scenario task: those of the image's task). Each dot is a "
-            "seed, each bar their mean."
+            "Accuracy over all test images after the last task (and its sleep, if any). All "
+            "classes are possible answers (in the scenario task: those of the image's task). Each "
+            "dot is a seed, each bar their mean."
         ),
     ),
     "accuracy": (
         "Accuracy on each task over time",
         (
-            "Means over seeds with one standard deviation. A line begins when its classes have "
-            "been trained; shaded stretches are sleeps. Without sleep, each task erases the ones "
-            "before."
+            "Means over seeds with one standard deviation. A line begins when its task has been "
+            "trained. Stretches that are shaded, if any, are sleeps."
         ),
     ),
     "confusion": (
         "What is taken for what",
         (
             "Rows are actual classes, columns answers, in per cent of the row, summed over "
-            "seeds. Before sleep almost everything is taken for a class of the newest task."
+            "seeds. What is forgotten is taken for a class of the newest task."
         ),
     ),
     "raster": (
@@ -60,14 +60,47 @@ CAPTIONS: Mapping[str, tuple[str, str]] = {
 }
 
 
+NARROW = 5
+"""Tasks from which on the printed table has no column for each: it fits into 80 columns."""
+
+
+def _protocol(job: Job) -> ContinualProtocol:
+    return job.conditions[job.request.asked].protocol
+
+
+def _groups(job: Job) -> Groups:
+    """Classes of each task, of the first seed."""
+    return column_classes(job.dataset, _protocol(job), job.request.seeds[0])
+
+
+def _same_classes(job: Job) -> bool:
+    """Whether a task has the same classes with every seed, and they tell it from the others."""
+    protocol = _protocol(job)
+    return not protocol.is_domain and protocol.class_order == "label"
+
+
+def task_names(job: Job) -> list[str]:
+    """What people call the tasks: their classes, where those say it."""
+    groups, protocol = _groups(job), _protocol(job)
+    if protocol.kind == "rotated":
+        return [f"{180 * task / len(groups):.3g}°" for task in range(len(groups))]
+    if not _same_classes(job):
+        return [f"task {task + 1}" for task in range(len(groups))]
+    return [f"{group[0]}–{group[-1]}" for group in groups]
+
+
 def metrics(job: Job, results: Results) -> dict[str, Any]:
     """Content of ``metrics.json``: the asked condition, and the others under ``baselines``."""
     asked = job.request.asked
+    protocol = _protocol(job)
 
     def measured(name: str) -> dict[str, Any]:
         found = results[name]
         return {**summary(found), "per_dataset": per_dataset(found, job.dataset.parts)}
 
+    classes = {
+        str(seed): column_classes(job.dataset, protocol, seed) for seed in job.request.seeds
+    }
     return {
         "format": 1,
         "job": "continual",
@@ -78,8 +111,10 @@ def metrics(job: Job, results: Results) -> dict[str, Any]:
         "learner": job.request.learner,
         "regulariser": job.request.regulariser,
         "scenario": job.request.scenario,
+        "protocol": protocol.to_json() | {"kind": protocol.kind},
         "evaluated_on": job.request.evaluate_on,
-        "tasks": task_groups(job.dataset, job.request.classes_per_task),
+        "tasks": _groups(job) if protocol.class_order == "label" else None,
+        **({} if protocol.class_order == "label" else {"tasks_per_seed": classes}),
         **measured(asked),
         "baselines": {n: measured(n) for n in ORDER if n in results and n != asked},
     }
@@ -97,20 +132,26 @@ def _spikes(results: Sequence[SeedResult]) -> str | None:
     return " / ".join(f"{sum(layer) / len(counts):.0f}" for layer in zip(*counts, strict=True))
 
 
-def table(job: Job, results: Results) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the end table; accuracies in per cent."""
-    groups = task_groups(job.dataset, job.request.classes_per_task)
+def table(
+    job: Job, results: Results, *, narrow: bool = False
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the end table; accuracies in per cent.
+
+    A narrow one leaves columns for tasks out, if they are many.
+    """
     parts = job.dataset.parts
-    single = len(parts) == 1
-    columns = [f"{g[0]}–{g[-1]}" for g in groups] if single else [name for name, _ in parts]
+    single = len(parts) == 1 or job.request.protocol != "split"
+    columns = task_names(job) if single else [name for name, _ in parts]
+    if narrow and len(columns) > NARROW:
+        columns = []
     header = ["condition", "accuracy", *columns]
     header += ["forgot", "BWT"]
     rows = []
     for name in (name for name in ORDER if name in results):
         whole = summary(results[name])
-        row = [LABELS[name], f"{_per_cent(whole['mean'])} ± {_per_cent(whole['sd'])}"]
+        row = [job.request.label(name), f"{_per_cent(whole['mean'])} ± {_per_cent(whole['sd'])}"]
         shares = [part["mean"] for part in per_dataset(results[name], parts)]
-        row += [_per_cent(value) for value in (whole["per_task"] if single else shares)]
+        row += [_per_cent(v) for v in (whole["per_task"] if single else shares)[: len(columns)]]
         row += [_per_cent(whole["forgetting"]), _per_cent(whole["backward_transfer"], "+")]
         rows.append(row)
     return header, rows
@@ -133,18 +174,68 @@ def sequence_lines(job: Job, results: Results) -> list[str]:
             f"{part['dataset']} {_per_cent(part['before_mean'])} → {_per_cent(part['mean'])}"
             for part in per_dataset(results[name], job.dataset.parts)
         ]
-        lines.append(f"Before → after the last sleep: {', '.join(changes)} ({LABELS[name]})")
+        label = job.request.label(name)
+        lines.append(f"Before → after the last sleep: {', '.join(changes)} ({label})")
     return lines
 
 
-def spikes_lines(results: Results) -> list[str]:
+def spikes_lines(job: Job, results: Results) -> list[str]:
     """For every condition that sleeps: its mean spikes per sleep, layer by layer."""
     counted = [(name, _spikes(results[name])) for name in ORDER if name in results]
     return [
-        f"Spikes a sleep, input to output: {counts} ({LABELS[name]})"
+        f"Spikes a sleep, input to output: {counts} ({job.request.label(name)})"
         for name, counts in counted
         if counts is not None
     ]
+
+
+MEASURES: Mapping[str, tuple[str, str]] = {
+    "columns": ("columns", "columns {:.0f}"),
+    "memory_bytes": ("memory [kB]", "memory {:.0f} kB"),
+    "spikes_per_sample": ("spikes a sample", "{:.0f} spikes a sample"),
+}
+"""What learners measure of themselves that is shown: head of a column, and text of a line."""
+
+
+def measured(results: Sequence[SeedResult]) -> dict[str, float]:
+    """Means over seeds of what is shown of the learner's own measures, where it has them.
+
+    Of measures in parts it is their total.
+    """
+    found = {}
+    for name in MEASURES:
+        values = [result.measures.get(name) for result in results]
+        numbers = [v.get("total") if isinstance(v, Mapping) else v for v in values]
+        known = [float(v) for v in numbers if isinstance(v, int | float)]
+        if known:
+            scale = 1000 if name == "memory_bytes" else 1
+            found[name] = sum(known) / len(known) / scale
+    return found
+
+
+def measures_table(job: Job, results: Results) -> tuple[list[str], list[list[str]]] | None:
+    """Header and rows of what learners measure of themselves; None if none does."""
+    found = {n: measured(results[n]) for n in ORDER if n in results}
+    shown = [m for m in MEASURES if any(m in values for values in found.values())]
+    if not shown:
+        return None
+    rows = [
+        [job.request.label(name), *(f"{values[m]:.0f}" if m in values else "–" for m in shown)]
+        for name, values in found.items()
+        if values
+    ]
+    return ["condition", *(MEASURES[m][0] for m in shown)], rows
+
+
+def measures_lines(job: Job, results: Results) -> list[str]:
+    """The same in a line each."""
+    lines = []
+    for name in (n for n in ORDER if n in results):
+        values = measured(results[name])
+        if values:
+            texts = ", ".join(MEASURES[m][1].format(v) for m, v in values.items())
+            lines.append(f"{job.request.label(name).capitalize()}: {texts}.")
+    return lines
 
 
 EXPLANATION = (
@@ -152,13 +243,27 @@ EXPLANATION = (
     "mean drop of earlier tasks from their best. BWT: backward transfer."
 )
 
+MEASURES_EXPLANATION = (
+    "Measured at the end, means over seeds. Memory is what the learner holds while it learns; "
+    "images kept for rehearsal come on top."
+)
+
+SURROGATE_EXPLANATION = (
+    "Surrogate: a spiking network trained by surrogate gradients on the same images, tasks and "
+    "input spikes. Rehearsal mixes a fresh draw of that share of all earlier images into every "
+    "task."
+)
 
 def _explanation(job: Job) -> str:
     where = "test set" if job.request.evaluate_on == "test" else "validation images"
-    column = "pair of classes" if job.request.classes_per_task == 2 else "task"
-    if len(job.dataset.parts) > 1:
+    if job.request.test_images is not None:
+        where = f"{where} ({job.request.test_images} images drawn per task and seed)"
+    pairs = _same_classes(job) and all(len(group) == 2 for group in _groups(job))
+    column = "pair of classes" if pairs else "task"
+    if len(job.dataset.parts) > 1 and job.request.protocol == "split":
         column = "data set"
-    return EXPLANATION.format(where=where, seeds=len(job.request.seeds), column=column)
+    text = EXPLANATION.format(where=where, seeds=len(job.request.seeds), column=column)
+    return f"{text} {SURROGATE_EXPLANATION}" if "surrogate" in job.conditions else text
 
 
 def print_table(job: Job, results: Results, analyses: Analyses | None = None) -> None:
@@ -167,39 +272,47 @@ def print_table(job: Job, results: Results, analyses: Analyses | None = None) ->
     from rich.console import Console
     from rich.table import Table
 
-    header, rows = table(job, results)
+    header, rows = table(job, results, narrow=True)
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in header:
         shown.add_column(name, justify="left" if name == "condition" else "right", no_wrap=True)
     for row in rows:
-        asked = row[0] == LABELS[job.request.asked]
+        asked = row[0] == job.request.label(job.request.asked)
         shown.add_row(*row, style="bold" if asked else None)
     console = Console(highlight=False)
     console.print(f"\n[bold]{job.request.subject}[/bold], accuracy after all tasks")
     console.print(shown)
     more = [] if analyses is None else analysis.lines(job, results, analyses)
-    notes = [*data_lines(job), *sequence_lines(job, results), *spikes_lines(results)]
+    notes = [*data_lines(job), *sequence_lines(job, results), *spikes_lines(job, results)]
+    notes += measures_lines(job, results)
     for line in [*notes, *more, _explanation(job)]:
         console.print(line)
 
 
 def _lead(job: Job, results: Results) -> str:
     """One sentence that says what came out."""
+    request = job.request
     means = {n: summary(results[n])["mean"] for n in results}
-    seeds = len(job.request.seeds)
-    subject = job.request.subject
-    some = {1: "one class", 2: "two classes"}.get(
-        job.request.classes_per_task, f"{job.request.classes_per_task} classes"
-    )
-    parts = [f"A network learned {subject} {some} at a time, over {seeds} seed(s)."]
-    if "sequential" in means:
+    parts = [f"A network learned {request.subject} {_how(job)}, over {len(request.seeds)} seed(s)."]
+    if request.sleeps and "sequential" in means:
         parts.append(
             f"Without sleep it ended at {_per_cent(means['sequential'])} % of all classes."
         )
-    for name in ("plain", "rehearsal", "sleep", "sleep+rehearsal", "joint"):
-        if name in means:
-            parts.append(f"{LABELS[name].capitalize()}: {_per_cent(means[name])} %.")
+    for name in (n for n in ORDER if n in means):
+        if name != "sequential" or not request.sleeps:
+            parts.append(f"{request.label(name).capitalize()}: {_per_cent(means[name])} %.")
     return " ".join(parts)
+
+
+def _how(job: Job) -> str:
+    """How tasks come, in a few words."""
+    groups, protocol = _groups(job), _protocol(job)
+    if protocol.kind == "permuted":
+        return f"through {len(groups)} pixel permutations, one after the other"
+    if protocol.kind == "rotated":
+        return f"turned by {len(groups)} angles, one after the other"
+    some = {1: "one class", 2: "two classes"}.get(len(groups[0]), f"{len(groups[0])} classes")
+    return f"{some} at a time"
 
 
 def figures(job: Job, results: Results) -> dict[str, Figure]:
@@ -208,14 +321,17 @@ def figures(job: Job, results: Results) -> dict[str, Figure]:
 
     asked = list(results[job.request.asked])
     shown = {n: results[n] for n in ORDER if n in results}
-    groups = task_groups(job.dataset, job.request.classes_per_task)
-    panels = {LABELS[n]: shown[n] for n in shown if n in ("sequential", job.request.asked)}
+    groups = _groups(job)
+    label = job.request.label
+    beside = "sequential" if job.request.sleeps else "surrogate"
+    panels = {label(n): shown[n] for n in shown if n in (beside, job.request.asked)}
+    names = None if _same_classes(job) else task_names(job)
     made = {
         "comparison": plotting.comparison(
-            {LABELS[n]: r for n, r in shown.items()},
+            {label(n): r for n, r in shown.items()},
             1 / (len(groups[0]) if job.request.scenario == "task" else job.dataset.n_classes),
         ),
-        "accuracy": plotting.accuracy_over_time(panels, groups),
+        "accuracy": plotting.accuracy_over_time(panels, groups, names),
         "confusion": plotting.confusion_matrices(asked),
     }
     if any(result.sleep for result in asked):
@@ -237,7 +353,9 @@ def write(
     for name, figure in made.items():
         folder.write_bytes(f"{name}.png", plotting.png(figure))
     tables = [Table(*table(job, results), _explanation(job))]
-    notes = data_lines(job) + sequence_lines(job, results) + spikes_lines(results)
+    own = measures_table(job, results)
+    tables += [] if own is None else [Table(*own, MEASURES_EXPLANATION)]
+    notes = data_lines(job) + sequence_lines(job, results) + spikes_lines(job, results)
     pictures = [
         Picture(*CAPTIONS[name], plotting.svg(made[name])) for name in CAPTIONS if name in made
     ]
@@ -250,7 +368,8 @@ def write(
         pictures += analysis.pictures(drawn)
         folder.write_json("analysis.json", analysis.data(job, results, analyses))
     report = Report(
-        title=f"neuro continual: {job.request.subject}, sleep {job.request.sleep}",
+        title=f"neuro continual: {job.request.subject}"
+        + (f", sleep {job.request.sleep}" if job.request.sleeps else ""),
         lead=_lead(job, results),
         tables=tables,
         notes=notes,

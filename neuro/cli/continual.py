@@ -25,7 +25,10 @@ neuro continual --dataset mnist+fashion-mnist+cifar10 --images-per-task 1000
 (digits, then clothes, then objects: thirty classes)
 
 neuro continual --dataset mnist --learner ff --regulariser ewc --sleep none
-(a feed-forward network with elastic weight consolidation instead of sleep)"""
+(a feed-forward network with elastic weight consolidation instead of sleep)
+
+neuro continual --dataset mnist --learner pc --protocol permuted --tasks 10 --images-per-class 100
+(predictive columns, ten pixel permutations, beside surrogate gradients)"""
 
 
 def register(app: typer.Typer) -> None:
@@ -59,18 +62,21 @@ def continual(
         ),
     ] = None,
     sleep: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="What simulates the sleeping network: reference, brian2, or any name of "
             "'neuro backends' (lava: the rule runs on Loihi's learning engine, with its hard "
-            "gate). With none it never sleeps: it learns the tasks in sequence and forgets."
+            "gate). With none it never sleeps: it learns the tasks in sequence and forgets. By "
+            "default reference, for the learners that can sleep: ep, bptt, ff."
         ),
-    ] = "reference",
+    ] = None,
     learner: Annotated[
         str,
         typer.Option(
             help="What learns: ep, a recurrent network by equilibrium propagation; bptt, the same "
-            "by back-propagation through its relaxation; ff, a feed-forward network."
+            "by back-propagation through its relaxation; ff, a feed-forward network; pc, spiking "
+            "columns that predict their input and learn by local rules; pc-chain, a plain chain "
+            "of such areas; sg, a spiking network by surrogate gradients."
         ),
     ] = "ep",
     regulariser: Annotated[
@@ -78,7 +84,8 @@ def continual(
         typer.Option(
             help="What protects earlier tasks while a new one is learned, for ff: none, ewc "
             "(elastic weight consolidation), si (synaptic intelligence) or lwf (learning without "
-            "forgetting)."
+            "forgetting); for sg: none, ewc, isi-cv (regular spiking counts as important), and "
+            "its controls uniform and shuffled."
         ),
     ] = "none",
     scenario: Annotated[
@@ -88,13 +95,48 @@ def continual(
             "classes?"
         ),
     ] = "class",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="split: a task is a few classes. permuted: a task is all classes seen through "
+            "a pixel permutation of its own. rotated: all classes turned by an angle of its own, "
+            "task t of T by t x 180 / T degrees. The task is never told."
+        ),
+    ] = "split",
+    tasks: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of tasks. For split instead of --classes-per-task, and it must divide "
+            "the classes; for permuted and rotated 10 unless given."
+        ),
+    ] = None,
+    class_order: Annotated[
+        str,
+        typer.Option(
+            help="In which order split takes classes: label, or shuffled (another for each seed)."
+        ),
+    ] = "label",
+    blur: Annotated[
+        float,
+        typer.Option(
+            help="Blurred borders between tasks: standard deviation, in lengths of a task, of "
+            "the jitter of the time at which an image is shown. 0: sharp."
+        ),
+    ] = 0.0,
+    pool: Annotated[
+        int | None,
+        typer.Option(
+            help="Show images in coarser pixels, each the mean of so many squared. By default 2 "
+            "for pc, pc-chain and sg on images of 28 x 28 or more, otherwise 1."
+        ),
+    ] = None,
     classes_per_task: Annotated[
-        int,
+        int | None,
         typer.Option(
             help="Classes that arrive together. No task has classes of two data sets: with 10, "
-            "each set of a sequence is one task."
+            "each set of a sequence is one task. By default 2."
         ),
-    ] = 2,
+    ] = None,
     rehearsal: Annotated[
         float,
         typer.Option(
@@ -128,6 +170,18 @@ def continual(
         int | None,
         typer.Option(help="Training images drawn for each task (also for joint training)."),
     ] = None,
+    images_per_class: Annotated[
+        int | None,
+        typer.Option(
+            help="Training images drawn of each class in each task, instead of --images-per-task."
+        ),
+    ] = None,
+    test_images: Annotated[
+        int | None,
+        typer.Option(
+            help="Test images drawn for each task and seed, as many of each class; by default all."
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over each task's images (also for joint training).")
     ] = None,
@@ -135,15 +189,17 @@ def continual(
         bool | None,
         typer.Option(
             "--joint/--no-joint",
-            help="Also train on all classes at once, the upper bound. On for digits; minutes "
-            "for the others, which use all images.",
+            help="Also train on all tasks at once, the upper bound. On for digits, and for pc "
+            "and pc-chain, on the same images; minutes for the others, which use all images.",
         ),
     ] = None,
     baselines: Annotated[
         bool,
         typer.Option(
             "--baselines/--no-baselines",
-            help="Also run without sleep, and with rehearsal each part alone, for comparison.",
+            help="Also run without sleep, and with rehearsal each part alone, for comparison; "
+            "with pc and pc-chain, surrogate gradients alone, with ewc, and with 5 % rehearsal "
+            "on the same images and tasks.",
         ),
     ] = True,
     preset: Annotated[
@@ -186,24 +242,45 @@ def continual(
         bool, typer.Option("--fresh", help="Compute seeds again that the folder already holds.")
     ] = False,
 ) -> None:
-    """Learn classes two at a time, sleep after each task, and see what is remembered.
+    """Learn task after task, sleep in between, and see what is remembered.
 
-    A recurrent network learns by equilibrium propagation (or another --learner does). After each
-    task it becomes a spiking network with the same weights, replays noise shaped by the mean of
-    what it saw, and its synapses change by sleep replay. It is then tested on all classes.
+    A task is two classes, unless --protocol or --tasks say otherwise. A recurrent
+    network learns by equilibrium propagation (or another --learner does). After each
+    task it becomes a spiking network with the same weights, replays noise shaped by
+    the mean of what it saw, and its synapses change by sleep replay (where the learner
+    can sleep). It is then tested on all classes.
     """
     from neuro.cli import _continual_job as jobs
     from neuro.cli._continual_analysis import Analyses
     from neuro.cli._options import check_device, check_sleep, parse_seeds
     from neuro.datasets import load
+    from neuro.learning.condition import PREDICTIVE, SLEEPING
     from neuro.results import RunFolder
 
     if not 0 <= rehearsal <= 1:
         raise JobError(f"--rehearsal {rehearsal:g} is no fraction; give 0 to 1, e.g. 0.02")
-    if classes_per_task < 1:
-        raise JobError(f"--classes-per-task {classes_per_task}: give at least 1")
+    for option, number in (
+        ("classes-per-task", classes_per_task),
+        ("tasks", tasks),
+        ("images-per-class", images_per_class),
+        ("test-images", test_images),
+        ("pool", pool),
+    ):
+        if number is not None and number < 1:
+            raise JobError(f"--{option} {number}: give at least 1")
+    if tasks is not None and classes_per_task is not None:
+        raise JobError(
+            f"--tasks {tasks} and --classes-per-task {classes_per_task} say the same; give one"
+        )
+    if sleep is None:
+        sleep = "reference" if learner in SLEEPING else "none"
     if analyse and sleep == "none":
         raise JobError("--analyse compares before and after sleep; give a --sleep, not none")
+    if analyse and protocol != "split":
+        raise JobError(
+            f"--analyse compares classes of different tasks; with --protocol {protocol} every "
+            "task has all of them"
+        )
     name = _named(dataset, features, weights)
     request = jobs.Request(
         dataset=name,
@@ -213,14 +290,23 @@ def continual(
         preset=preset,
         settings=_settings(setting or [], images_per_task, epochs),
         baselines=baselines,
-        joint=dataset == "digits" and baselines if joint is None else joint,
+        joint=baselines and (dataset == "digits" or learner in PREDICTIVE)
+        if joint is None
+        else joint,
         evaluate_on=evaluate_on,
         device=device,
         analyse=analyse,
         learner=learner,
         regulariser=regulariser,
         scenario=scenario,
-        classes_per_task=classes_per_task,
+        classes_per_task=2 if classes_per_task is None else classes_per_task,
+        protocol=protocol,
+        tasks=tasks,
+        images_per_class=images_per_class,
+        test_images=test_images,
+        class_order=class_order,
+        blur=blur,
+        pool=pool,
     )
     data = load(name, data_root)
     check_sleep(sleep)

@@ -23,7 +23,10 @@ from neuro.learning.sleep import BACKEND_GATES
 SLEEPING = ("ep", "bptt", "ff")
 """Learners whose network can sleep."""
 
-POOLED = ("pc", "pc-chain", "sg")
+PREDICTIVE = ("pc", "pc-chain")
+"""Learners by predictive coding."""
+
+POOLED = (*PREDICTIVE, "sg")
 """Learners that are shown large images in coarser pixels, unless told otherwise."""
 
 LARGE_SIDE = 28

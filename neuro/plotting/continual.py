@@ -31,8 +31,12 @@ def layer_names(count: int) -> list[str]:
     return ["input", *hidden, "output"]
 
 
-def accuracy_over_time(conditions: Mapping[str, Sequence[SeedResult]], groups: Groups) -> Figure:
-    """Accuracy on each task's classes after every training and every sleep.
+def accuracy_over_time(
+    conditions: Mapping[str, Sequence[SeedResult]],
+    groups: Groups,
+    names: Sequence[str] | None = None,
+) -> Figure:
+    """Accuracy on each task after every training and every sleep.
 
     Parameters
     ----------
@@ -40,19 +44,23 @@ def accuracy_over_time(conditions: Mapping[str, Sequence[SeedResult]], groups: G
         One panel each; lines are means over seeds, bands one standard deviation.
     groups : sequence of sequences of int
         Classes of each task.
+    names : sequence of str, optional
+        Names of the tasks, where their classes do not tell them apart.
     """
+    shown = [_group_name(group) for group in groups] if names is None else names
     with styled():
         figure, axes = new_figure(4.6 * len(conditions) + 1.4, 3.6, 1, len(conditions), sharey=True)
         for ax, (label, results) in zip(axes, conditions.items(), strict=True):
-            _trajectories(ax, results, groups)
+            _trajectories(ax, results, shown)
             ax.set_title(label)
         axes[0].set_ylabel("test accuracy")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center", title="classes")
+        title = "classes" if names is None else "task"
+        figure.legend(handles, labels, loc="outside right center", title=title)
     return figure
 
 
-def _trajectories(ax: Axes, results: Sequence[SeedResult], groups: Groups) -> None:
+def _trajectories(ax: Axes, results: Sequence[SeedResult], names: Sequence[str]) -> None:
     matrices = _matrices(results)
     tasks = matrices.shape[1] // 2
     slept = any(result.sleep for result in results)
@@ -62,10 +70,9 @@ def _trajectories(ax: Axes, results: Sequence[SeedResult], groups: Groups) -> No
     if slept:
         for task in range(tasks):
             ax.axvspan(task + 0.25, task + 0.75, color="#4a5a8a", alpha=0.10, linewidth=0)
-    names = [_group_name(group) for group in groups]
     for i, name in enumerate(names):
         values = matrices[:, rows, i]
-        # A task's line begins when it has been trained: before, it is at chance.
+        # A task's line begins when it has been trained: before, it is at chance, or not tested.
         begun = places >= min(i, tasks - 1)
         _band(ax, places[begun], values[:, begun], COLOURS[i % 6], MARKERS[i % 7], name)
     _band(ax, places, matrices[:, rows, -1], COLOURS[-1], None, "all")
@@ -79,7 +86,7 @@ def _trajectories(ax: Axes, results: Sequence[SeedResult], groups: Groups) -> No
     ax.set_xlim(-0.25, places[-1] + 0.25)
     ax.set_ylim(-0.03, 1.03)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    ax.set_xlabel("phase" if tasks <= 6 else "task trained; sleeps are shaded")
+    ax.set_xlabel("phase" if tasks <= 6 else "task trained" + "; sleeps are shaded" * slept)
 
 
 def _band(
