@@ -21,6 +21,7 @@ from neuro.learning.regulariser import Regulariser
 from neuro.learning.synaptic_intelligence import SynapticIntelligence
 from neuro.models.feedforward import FeedForward
 from neuro.models.mrnn import MRNN
+from neuro.models.predictive_learner import PredictiveLearner
 from neuro.models.surrogate_learner import SGLearner
 from neuro.progress import Progress
 
@@ -28,16 +29,20 @@ Heads = Sequence[Sequence[int]]
 """Classes of each task, for learners that are told the task of an image."""
 
 
-class SleepingModel(Protocol):
-    """A layered network whose weights can sleep."""
+class Model(Protocol):
+    """A network with weights."""
+
+    def get_weights(self) -> list[NDArray[np.float64]]:
+        """Copies of the weights, an array a projection."""
+        ...
+
+
+class SleepingModel(Model, Protocol):
+    """A layered network whose weights can sleep: matrices ``[pre, post]``."""
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Units per layer, input first."""
-        ...
-
-    def get_weights(self) -> list[NDArray[np.float64]]:
-        """Copies of the weight matrices, each ``[pre, post]``."""
         ...
 
     def load_weights(self, weights: Sequence[NDArray[np.float64]], /) -> None:
@@ -49,23 +54,13 @@ class SleepingModel(Protocol):
         ...
 
 
-class SleepingLearner(Protocol):
-    """A :class:`~neuro.learning.continual.Learner` with a network that can sleep.
-
-    Attributes
-    ----------
-    model : SleepingModel
-        The network.
-    activity_max : list of float
-        Largest activity of each layer above the input over all images trained on, each
-        measured just after its training. Empty unless the preset asks for normalised gains.
-    """
+class NetworkLearner(Protocol):
+    """A :class:`~neuro.learning.continual.Learner` with a network."""
 
     epochs: int
-    activity_max: list[float]
 
     @property
-    def model(self) -> SleepingModel:
+    def model(self) -> Model:
         """The network."""
         ...
 
@@ -85,6 +80,26 @@ class SleepingLearner(Protocol):
 
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.floating]:
         """Outputs ``[n, classes]``; the largest is the answer."""
+        ...
+
+
+class SleepingLearner(NetworkLearner, Protocol):
+    """A learner with a network that can sleep.
+
+    Attributes
+    ----------
+    model : SleepingModel
+        The network.
+    activity_max : list of float
+        Largest activity of each layer above the input over all images trained on, each
+        measured just after its training. Empty unless the preset asks for normalised gains.
+    """
+
+    activity_max: list[float]
+
+    @property
+    def model(self) -> SleepingModel:
+        """The network."""
         ...
 
 
@@ -285,7 +300,7 @@ class MakeLearner(Protocol):
         seed: int,
         device: str = ...,
         heads: Heads | None = ...,
-    ) -> SleepingLearner:
+    ) -> NetworkLearner:
         """See :class:`MRNNLearner`; the preset has settings of the learner's own kind."""
         ...
 
@@ -295,5 +310,6 @@ LEARNERS: Mapping[str, MakeLearner] = {
     "bptt": partial(MRNNLearner, rule="bptt-open"),
     "ff": FeedForwardLearner,
     "sg": SGLearner,
+    "pc": PredictiveLearner,
 }
 """Learners by the name that a preset gives them."""

@@ -92,7 +92,7 @@ class ColumnWeights:
     @property
     def columns(self) -> int:
         """How many columns."""
-        return self.prior.shape[-2]
+        return int(self.prior.shape[-2])
 
     def __getitem__(self, index: Any) -> ColumnWeights:
         """Those of some columns, as an index of the leading axes says."""

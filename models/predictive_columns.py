@@ -7,17 +7,22 @@ which class, which of them learns an image, how many samples each has learned.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.atomic import replacing
 from neuro.errors import DescriptionError
 from neuro.learning.predictive import PredictiveSettings
 from neuro.models.predictive import ColumnWeights
 from neuro.models.predictive_pool import ColumnPool
 from neuro.models.predictive_stage import Stage, Start
 from neuro.random import stream
+from neuro.recording import Recording
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -69,7 +74,11 @@ class PredictiveColumns:
         self.shown = 0
         if backend == "torch":
             options = {"ordered": False, "delivery": "dense", **options}
-        self._where = {"backend": backend, "precision": precision, "options": options}
+        self._where: dict[str, Any] = {
+            "backend": backend,
+            "precision": precision,
+            "options": options,
+        }
         self._lessons: dict[int, Stage] = {}
 
     # --- learning ---
@@ -117,8 +126,9 @@ class PredictiveColumns:
         """The network in which so many columns learn."""
         if slots not in self._lessons:
             blank = self.pool.weights[np.zeros(slots, np.int64)]
+            items = self.settings.batch_size
             self._lessons[slots] = Stage(
-                self.settings, blank, learning=True, items=self.settings.batch_size, **self._where
+                self.settings, blank, learning=True, items=items, **self._where
             )
         return self._lessons[slots]
 
@@ -132,28 +142,34 @@ class PredictiveColumns:
         numbers = np.empty((len(images), width))
         for block in range(first // STARTS, -(-(first + len(images)) // STARTS)):
             drawn = stream(self.seed, f"{purpose} starts", block).random((STARTS, width))
-            low, high = max(first, block * STARTS), min(first + len(images), (block + 1) * STARTS)
-            numbers[low - first : high - first] = drawn[low - block * STARTS : high - block * STARTS]
-        return Start(self.settings.encoding.rates(images), *np.split(numbers, [self.inputs], axis=1))
+            begin = block * STARTS
+            low, high = max(first, begin), min(first + len(images), begin + STARTS)
+            numbers[low - first : high - first] = drawn[low - begin : high - begin]
+        phases, membranes = np.split(numbers, [self.inputs], axis=1)
+        return Start(self.settings.encoding.rates(images), phases, membranes)
 
     # --- answers ---
 
     def errors(self, images: NDArray[np.floating]) -> FloatArray:
         """Error power that each used column leaves, ``[n, used columns]``."""
-        used = self.pool.used
-        stage = Stage(
-            self.settings,
-            self.pool.weights[used],
-            learning=False,
-            items=min(TEST_ITEMS, max(len(images), 1)),
-            **self._where,
-        )
+        return np.concatenate([power for power, _ in self._judged(images)])
+
+    def count(self, images: NDArray[np.floating], populations: Sequence[str]) -> dict[str, int]:
+        """Spikes of populations (see :mod:`neuro.models.predictive`) while images are judged."""
+        recordings = [recording for _, recording in self._judged(images, populations)]
+        return {p: sum(len(r.spikes(p)[0]) for r in recordings) for p in populations}
+
+    def _judged(
+        self, images: NDArray[np.floating], record: Sequence[str] = ()
+    ) -> Iterator[tuple[FloatArray, Recording]]:
+        """Show images to all used columns, some at once: errors, and what was recorded."""
         start = self._starts("test", 0, images)
-        found = np.empty((len(images), len(used)))
+        items = min(TEST_ITEMS, max(len(images), 1))
+        weights = self.pool.weights[self.pool.used]
+        stage = Stage(self.settings, weights, items=items, record=record, **self._where)
         for first in range(0, len(images), stage.items):
-            part = slice(first, first + stage.items)
-            found[part] = stage.show(start[part])
-        return found
+            power = stage.show(start[first : first + stage.items])
+            yield power, stage.recording
 
     def scores(self, images: NDArray[np.floating]) -> FloatArray:
         """Less the smallest error of each class's columns, ``[n, classes]``; -inf for none."""
@@ -165,4 +181,60 @@ class PredictiveColumns:
 
     def predict(self, images: NDArray[np.floating]) -> IntArray:
         """Class of the column that predicts best, shape [n]."""
-        return self.scores(images).argmax(axis=1)
+        return np.asarray(self.scores(images).argmax(axis=1))
+
+    # --- on disk ---
+
+    def save(self, path: Path, *, done: int = 0) -> None:
+        """Keep what was learned in a file, which is whole or absent whenever the power fails.
+
+        Parameters
+        ----------
+        path : Path
+        done : int
+            A number to keep with it, for example of the images of a task learned so far.
+        """
+        pool, used = self.pool, self.pool.used
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                settings=json.dumps(self.settings.to_json()),
+                numbers=np.array([self.seed, self.inputs, pool.n_classes, self.shown, done]),
+                used=used,
+                label=pool.label[used],
+                learned=pool.learned[used],
+                feedback=pool.weights.feedback[used],
+                feedforward=pool.weights.feedforward[used],
+                prior=pool.weights.prior[used],
+            )
+
+    def load(self, path: Path) -> int:
+        """Take back what :meth:`save` kept, and the number kept with it.
+
+        Raises
+        ------
+        DescriptionError
+            If it was learned with other settings, sizes or another seed.
+        """
+        with np.load(path) as kept:
+            seed, inputs, n_classes, shown, done = (int(n) for n in kept["numbers"])
+            ours = (self.seed, self.inputs, self.pool.n_classes, self.settings.to_json())
+            theirs = (seed, inputs, n_classes, json.loads(str(kept["settings"])))
+            if json.dumps(ours) != json.dumps(theirs):
+                raise DescriptionError(
+                    f"{path} holds columns of another run (seed, inputs, classes, settings):"
+                    f" {theirs}; here they are {ours}"
+                )
+            pool = ColumnPool(self.settings, inputs, n_classes, seed)
+            used = kept["used"]
+            pool.label[used], pool.learned[used] = kept["label"], kept["learned"]
+            pool.weights.feedback[used] = kept["feedback"]
+            pool.weights.feedforward[used] = kept["feedforward"]
+            pool.weights.prior[used] = kept["prior"]
+        self.pool, self.shown = pool, shown
+        return done
+
+    def get_weights(self) -> list[FloatArray]:
+        """Copies of feedback, feedforward and prior weights of the used columns."""
+        w = self.pool.weights[self.pool.used]
+        return [w.feedback, w.feedforward, w.prior]

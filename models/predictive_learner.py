@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import DescriptionError
-from neuro.learning.ledger import energy_per_sample
 from neuro.learning.predictive import PredictiveSettings
-from neuro.models.learners import Heads
 from neuro.models.predictive_columns import PredictiveColumns
 from neuro.models.predictive_cost import activity, learning_memory
 from neuro.progress import Progress
+
+if TYPE_CHECKING:
+    from neuro.models.learners import Heads
 
 MEASURED = 100
 """Images, of those predicted last, whose spikes are counted."""
@@ -57,7 +58,8 @@ class PredictiveLearner:
     ) -> None:
         if heads is not None:
             raise DescriptionError(
-                f"learner {preset.learner!r} is never told the task of an image; use scenario 'class'"
+                f"learner {preset.learner!r} is never told the task of an image; use scenario"
+                " 'class'"
             )
         options = {"device": device} if preset.backend == "torch" else {}
         self.preset, self.epochs = preset, preset.epochs
@@ -114,7 +116,7 @@ class PredictiveLearner:
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
         """Class of the column that predicts each image best."""
-        return self.scores(images).argmax(axis=1)
+        return np.asarray(self.scores(images).argmax(axis=1))
 
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         """Less the error that each class leaves, ``[n, classes]``."""
@@ -123,16 +125,11 @@ class PredictiveLearner:
 
     def measures(self) -> dict[str, Any]:
         """Columns, bytes of the learning machine, spikes and operations an image."""
-        pool = self.model.pool
+        used = self.model.pool.used
         found: dict[str, Any] = {
-            "columns": len(pool.used),
-            "columns_per_class": np.bincount(pool.label[pool.used], minlength=pool.n_classes).tolist(),
-            "memory_bytes": learning_memory(self.preset, self.model.inputs, len(pool.used)),
+            "columns": len(used),
+            "memory_bytes": learning_memory(self.preset, self.model.inputs, len(used)),
         }
-        if len(self._answered) and len(pool.used):
-            counted = activity(self.model, self._answered)
-            found |= counted
-            found["energy_per_sample"] = energy_per_sample(
-                counted["spikes_per_sample"], counted["synaptic_operations_per_sample"]
-            )
+        if len(self._answered) and len(used):
+            found |= activity(self.model, self._answered)
         return found

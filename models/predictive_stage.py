@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,10 +50,12 @@ class Stage:
     settings : PredictiveSettings
     weights : ColumnWeights
         Of the columns.
-    learning : bool
-        Whether they learn.
     items : int
         Images to show at once, where the backend can.
+    learning : bool
+        Whether they learn.
+    record : sequence of str
+        Populations whose spikes are recorded.
     backend, precision : str
     options : mapping
         Of the backend.
@@ -62,6 +64,8 @@ class Stage:
     ----------
     items : int
         Images that are shown at once.
+    recording : Recording
+        Of the images that were shown last.
     """
 
     def __init__(
@@ -69,8 +73,9 @@ class Stage:
         settings: PredictiveSettings,
         weights: ColumnWeights,
         *,
-        learning: bool,
         items: int,
+        learning: bool = False,
+        record: Sequence[str] = (),
         backend: str,
         precision: str,
         options: Mapping[str, Any],
@@ -82,6 +87,8 @@ class Stage:
         if self._batched:
             options = {**options, "batch": items}
         net = predictive_network(settings, weights, learning=learning)
+        for population in record:
+            net.record(population, "spikes")
         self.simulation = compile(net, backend, precision=precision, **options)
         self._fresh = self.simulation.state()
 
@@ -115,7 +122,7 @@ class Stage:
         for name, values in given.items():
             arrays[name] = self._placed(values.reshape(len(start), -1), arrays[name])
         self.simulation.restore(replace(self._fresh, arrays=arrays))
-        self.simulation.run_steps(self.settings.presentation, False)
+        self.recording = self.simulation.run_steps(self.settings.presentation, False)
         return self._power("E0", len(start), self._columns)
 
     def totals(self, count: int) -> FloatArray:
@@ -153,7 +160,7 @@ class Stage:
 
     def _values(self, owner: str, variable: str, count: int, shape: tuple[int, ...]) -> FloatArray:
         values = self.simulation.values(owner, variable).reshape(self.items, *shape)[:count]
-        return values.astype(np.float64)
+        return np.asarray(values, np.float64)
 
     def _placed(self, values: FloatArray, like: NDArray[Any]) -> NDArray[Any]:
         """One row an image as the engine has them; places without an image repeat the first."""

@@ -68,7 +68,7 @@ class Encoding:
         pixels = np.asarray(images, np.float64)
         length = np.sqrt(np.square(pixels).sum(axis=1, keepdims=True))
         scaled = self.norm * pixels / np.where(length > 0, length, 1.0)
-        return self.gain * np.minimum(scaled, self.clip)
+        return np.asarray(self.gain * np.minimum(scaled, self.clip))
 
     @staticmethod
     def spikes(rates: FloatArray, phases: FloatArray, steps: int) -> NDArray[np.bool_]:

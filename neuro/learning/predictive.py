@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from neuro.errors import DescriptionError
@@ -60,6 +61,12 @@ class PredictiveSettings(Settings):
         Samples that a column learns before it may be surprised.
     integer_weights : bool
         Whether weights are whole 256ths between -127 and 127, rounded at random.
+    backend : str
+        What simulates the network; the same weights on each, to rounding.
+    precision : {"float32", "float64"}
+        Of the simulation.
+    checkpoint_every : int
+        Images between two checkpoints, where learning is kept while it goes on.
     """
 
     learner: str = "pc"
@@ -85,6 +92,9 @@ class PredictiveSettings(Settings):
     surprise: float = 0.42
     maturity: int = 40
     integer_weights: bool = False
+    backend: str = "torch"
+    precision: str = "float32"
+    checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,5 +124,28 @@ class PredictiveSettings(Settings):
 
         .. math:: \eta = \max(\eta_0 / \sqrt{1 + n / n_0},\, \eta_{min})
         """
-        falling = self.learning_rate / (1.0 + learned / self.rate_samples) ** 0.5
+        falling = self.learning_rate / math.sqrt(1.0 + learned / self.rate_samples)
         return max(falling, self.rate_floor)
+
+
+_DEFAULT = PredictiveSettings()
+# Small images need fewer latent units, and few of them are there to learn from.
+_DIGITS = PredictiveSettings(latents=12, columns=40)
+
+
+def predictive_settings(
+    dataset: str, *, joint: bool = False, regulariser: str = "none"
+) -> PredictiveSettings:
+    """The settings for a data set: the same for all but the smallest images.
+
+    Raises
+    ------
+    DescriptionError
+        If a regulariser is asked for.
+    """
+    if regulariser != "none":
+        raise DescriptionError(
+            f"learner 'pc' has no regulariser {regulariser!r}: columns that do not learn do not"
+            " change; leave it out"
+        )
+    return _DIGITS if dataset == "digits" else _DEFAULT

@@ -1,0 +1,94 @@
+"""What predictive columns cost: bytes of the learning machine, spikes and operations an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.learning.ledger import inference_energy
+from neuro.learning.predictive import PredictiveSettings
+from neuro.lowering import lower
+from neuro.models.predictive import DT, ColumnWeights, predictive_network
+from neuro.models.predictive_columns import PredictiveColumns
+
+PLASTIC = ("feedback", "feedforward", "prior")
+"""Projections that learn."""
+
+
+def predictive_formula(
+    inputs: int, latents: int, columns: int, *, integer_weights: bool = False
+) -> int:
+    """Bytes of weights and traces in float32, or with weights of one byte.
+
+    For each column G, F, mu and a count; two numbers an error unit, four a latent unit, two an
+    input. The simulator also holds buffers of arrivals: :func:`learning_memory`.
+
+    Examples
+    --------
+    >>> predictive_formula(196, 20, 10)
+    334888
+    """
+    width = 1 if integer_weights else 4
+    weights = columns * (2 * inputs * latents * width + 4 * (latents + 1))
+    return weights + 4 * (2 * inputs * columns + 4 * latents * columns + 2 * inputs)
+
+
+def learning_memory(settings: PredictiveSettings, inputs: int, columns: int) -> dict[str, int]:
+    """Bytes of every array of the network that learns one image at a time.
+
+    Counted from the arrays of the lowered program, in the precision of the settings.
+
+    Returns
+    -------
+    dict
+        ``weights`` (plastic ones), ``wiring`` (fixed ones), ``traces`` (slow ones, which rules
+        read), ``states`` (of all units), ``buffers`` (arrivals and events on their way),
+        ``bookkeeping`` (label and count of each column) and ``total``.
+    """
+    k, m, n = columns, settings.latents, inputs
+    blank = ColumnWeights(np.zeros((k, m, n)), np.zeros((k, n, m)), np.zeros((k, m)))
+    net = predictive_network(settings, blank, learning=True)
+    program = lower(net, DT, settings.precision)
+    found = dict.fromkeys(("weights", "wiring", "traces", "states", "buffers"), 0)
+    for array in program.arrays.values():
+        if array.variable == "w":
+            kind = "weights" if array.owner in PLASTIC else "wiring"
+        elif array.variable in ("es", "zs"):
+            kind = "traces"
+        else:
+            kind = "states" if array.unit else "buffers"
+        whole = settings.integer_weights and array.name in ("feedback.w", "feedforward.w")
+        found[kind] += array.initial.size * (1 if whole else array.initial.itemsize)
+    found["bookkeeping"] = k * 2 * np.dtype(np.int64).itemsize
+    return {**found, "total": sum(found.values())}
+
+
+def activity(model: PredictiveColumns, images: NDArray[np.floating]) -> dict[str, Any]:
+    """Spikes and synaptic operations per image, measured while images are judged.
+
+    An operation is one event at one synapse: graded errors count in every step, signed spikes of
+    errors where they occur.
+
+    Returns
+    -------
+    dict
+        ``spikes_per_sample`` (of A0 and A1), ``area_spikes`` by population,
+        ``error_events_per_sample``, ``synaptic_operations_per_sample``, ``energy_per_sample``
+        (joule, see :func:`neuro.learning.ledger.inference_energy`).
+    """
+    n, m, k = model.inputs, model.settings.latents, len(model.pool.used)
+    steps = model.settings.presentation
+    counts = {name: c / len(images) for name, c in model.count(images, ("A0", "E0", "A1")).items()}
+    sensed, errors, latent = counts["A0"], counts["E0"], counts["A1"]
+    operations = sensed * k + latent * n + errors * m + steps * k * m
+    updates = steps * (n + k * n + k * m + k)
+    return {
+        "spikes_per_sample": sensed + latent,
+        "area_spikes": {"A0": sensed, "A1": latent},
+        "error_events_per_sample": errors,
+        "synaptic_operations_per_sample": operations,
+        "energy_per_sample": inference_energy(operations, updates, sensed + latent + errors),
+    }
+
