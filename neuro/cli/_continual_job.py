@@ -230,8 +230,9 @@ def conditions(request: Request) -> dict[str, Condition]:
         if name == "plain":  # the same network, trained alike, without its regulariser
             settings = replace(made[name].preset, regulariser="none")
             made[name] = replace(made[name], preset=settings)
-        if name == "joint" and not request.sleeps:
-            # Whether order matters is seen on the same images only.
+        if name == "joint" and (not request.sleeps or request.protocol != "split"):
+            # Whether order matters is seen on the same images only; and all images in all tasks
+            # of a domain-incremental sequence are many.
             same = replace(made[request.asked].protocol, joint=True, rehearsal=0.0)
             made[name] = replace(made[name], protocol=same)
     return made

@@ -85,7 +85,7 @@ def task_names(job: Job) -> list[str]:
     if protocol.kind == "rotated":
         return [f"{180 * task / len(groups):.3g}°" for task in range(len(groups))]
     if not _same_classes(job):
-        return [f"task {task + 1}" for task in range(len(groups))]
+        return [f"T{task + 1}" for task in range(len(groups))]
     return [f"{group[0]}–{group[-1]}" for group in groups]
 
 

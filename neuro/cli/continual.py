@@ -255,6 +255,7 @@ def continual(
     from neuro.cli._options import check_device, check_sleep, parse_seeds
     from neuro.datasets import load
     from neuro.learning.condition import PREDICTIVE, SLEEPING
+    from neuro.learning.tasks import column_classes
     from neuro.results import RunFolder
 
     if not 0 <= rehearsal <= 1:
@@ -311,6 +312,8 @@ def continual(
     data = load(name, data_root)
     check_sleep(sleep)
     job = jobs.Job(request, data, jobs.conditions(request))
+    for condition in job.conditions.values():  # what cannot be is refused before a folder is made
+        column_classes(condition.shown(data), condition.protocol, request.seeds[0])
     folder = RunFolder(out or Path("results") / request.slug)
     check_device(device)
     analyses = Analyses(folder) if analyse else None

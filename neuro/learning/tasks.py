@@ -368,12 +368,12 @@ def balanced(
     """
     order = generator.permutation(len(pool))
     turn = np.empty(len(pool), np.intp)  # an image's place among those of its class
-    for label in np.unique(labels):
+    place = np.empty(len(pool), np.intp)  # of its class in a turn
+    classes = np.unique(labels)
+    for number, label in enumerate(generator.permutation(classes)):
         own = order[labels[order] == label]
-        turn[own] = np.arange(len(own))
-    # Stable: of one turn, the classes come in the random order of the permutation.
-    first = order[np.argsort(turn[order], kind="stable")][:count]
-    return np.sort(pool[first])
+        turn[own], place[own] = np.arange(len(own)), number
+    return np.sort(pool[np.lexsort((place, turn))[:count]])
 
 
 def _blurred(

@@ -7,6 +7,7 @@ import pytest
 
 from neuro.errors import DescriptionError
 from neuro.learning import metrics
+from neuro.learning.continual_results import merits
 
 # Task 0 falls 0.9 -> 0.5 -> 0.6; task 1 rises to 0.8, then falls to 0.7; task 2 ends at 1.0.
 R = np.array([[0.9, 0.1, 0.0], [0.5, 0.8, 0.2], [0.6, 0.7, 1.0]])
@@ -35,6 +36,18 @@ def test_one_task_has_neither_forgetting_nor_transfer() -> None:
     assert math.isnan(metrics.forgetting(one))
     assert math.isnan(metrics.backward_transfer(one))
     assert metrics.average_accuracy(one) == pytest.approx(0.97)
+
+
+def test_what_was_not_measured_before_a_task_was_learned_counts_for_nothing() -> None:
+    nan = math.nan
+    seen = np.array([[0.9, nan, nan], [0.5, 0.8, nan], [0.6, 0.7, 1.0]])
+    assert metrics.average_accuracy(seen) == pytest.approx(2.3 / 3)
+    assert metrics.backward_transfer(seen) == pytest.approx(-0.2)
+    assert metrics.forgetting(seen) == pytest.approx(0.2)
+    lost = merits(seen)
+    assert lost["backward_transfer"] == pytest.approx(-0.2)
+    seen[1, 0] = nan  # task 0 was learned, and not tested since
+    assert merits(seen)["forgetting"] is None
 
 
 LABELS = np.array([0, 0, 1, 1, 2, 3])
