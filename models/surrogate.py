@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from neuro.errors import DescriptionError
 from neuro.learning.encoding import Encoding
-from neuro.learning.regulariser import Learned, Regulariser
+from neuro.learning.regulariser import Learned, Regulariser, Tether
 from neuro.learning.surrogate import READOUTS, Dynamics, SpikingPass, forward
 from neuro.models.feedforward import same_head
 from neuro.random import stream as random_stream
@@ -297,7 +297,7 @@ class SurrogateLIF:
         y = self.labels(labels)
         self._check(x, y, learning_rate, epochs, batch_size)
         guard = Regulariser() if regulariser is None else regulariser
-        adam = self._optimiser(learning_rate, restart)
+        adam = self.optimiser(learning_rate, restart)
         rates = self.encoding.rates(x)
         guard.begin(self.weights, frozenset(y.tolist()))
         tethers = guard.tethers()
@@ -306,15 +306,8 @@ class SurrogateLIF:
             for chosen in (order[i : i + batch_size] for i in range(0, len(x), batch_size)):
                 phases = random_stream(self.seed, "surrogate.phases", self._batches)
                 self._batches += 1
-                seen = self.run(self._trains(rates[chosen], phases))
-                loss = self.loss(seen.output, y[torch.from_numpy(chosen)])
-                gradients = torch.autograd.grad(loss, self.weights)
-                for w, gradient in zip(self.weights, gradients, strict=True):
-                    w.grad = gradient
-                with torch.no_grad():
-                    for tether, w, gradient in zip(tethers, self.weights, gradients, strict=False):
-                        gradient.addcmul_(tether.stiffness, w - tether.anchor)
-                adam.step()
+                trains = self._trains(rates[chosen], phases)
+                self.step(trains, y[torch.from_numpy(chosen)], adam, tethers)
                 if progress is not None:
                     progress(len(chosen))
         if not all(bool(torch.isfinite(w).all()) for w in self.weights):
@@ -326,12 +319,42 @@ class SurrogateLIF:
         seen_images = torch.from_numpy(x).to(self.device)
         guard.finish(Learned(self.weights, seen_images, within, self.look, stream))
 
-    def _optimiser(self, learning_rate: float, restart: bool) -> torch.optim.Adam:
+    def optimiser(self, learning_rate: float, restart: bool = False) -> torch.optim.Adam:
+        """Adam with the averages of earlier trainings, or anew."""
         if self._adam is None or restart:
             self._adam = torch.optim.Adam(self.weights, lr=learning_rate)
         for group in self._adam.param_groups:
             group["lr"] = learning_rate
         return self._adam
+
+    def step(
+        self,
+        trains: Tensor,
+        labels: Tensor,
+        adam: torch.optim.Adam,
+        tethers: Sequence[Tether] = (),
+    ) -> None:
+        """One step of Adam on a mini-batch.
+
+        Parameters
+        ----------
+        trains : Tensor
+            ``[steps, batch, features]``, as :meth:`encode` gives them.
+        labels : Tensor
+            ``[batch]``.
+        adam : torch.optim.Adam
+            From :meth:`optimiser`.
+        tethers : sequence of Tether
+            Quadratic terms of the loss, one for each weight matrix, or none.
+        """
+        loss = self.loss(self.run(trains).output, labels)
+        gradients = torch.autograd.grad(loss, self.weights)
+        with torch.no_grad():
+            for tether, w, gradient in zip(tethers, self.weights, gradients, strict=False):
+                gradient.addcmul_(tether.stiffness, w - tether.anchor)
+        for w, gradient in zip(self.weights, gradients, strict=True):
+            w.grad = gradient
+        adam.step()
 
     def _check(
         self, x: FloatArray, y: Tensor, learning_rate: float, epochs: int, batch_size: int
