@@ -22,7 +22,6 @@ from neuro.models.predictive import ColumnWeights
 from neuro.models.predictive_pool import ColumnPool
 from neuro.models.predictive_stage import Stage, Start
 from neuro.random import stream
-from neuro.recording import Recording
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -156,20 +155,23 @@ class PredictiveColumns:
 
     def count(self, images: NDArray[np.floating], populations: Sequence[str]) -> dict[str, int]:
         """Spikes of populations (see :mod:`neuro.models.predictive`) while images are judged."""
-        recordings = [recording for _, recording in self._judged(images, populations)]
-        return {p: sum(len(r.spikes(p)[0]) for r in recordings) for p in populations}
+        found = dict.fromkeys(populations, 0)
+        for _, stage in self._judged(images, populations):
+            for population in populations:
+                found[population] += stage.spikes(population)
+        return found
 
     def _judged(
         self, images: NDArray[np.floating], record: Sequence[str] = ()
-    ) -> Iterator[tuple[FloatArray, Recording]]:
-        """Show images to all used columns, some at once: errors, and what was recorded."""
+    ) -> Iterator[tuple[FloatArray, Stage]]:
+        """Show images to all used columns, some at once: errors, and where they were shown."""
         start = self._starts("test", 0, images)
         items = min(TEST_ITEMS, max(len(images), 1))
         weights = self.pool.weights[self.pool.used]
         stage = Stage(self.settings, weights, items=items, record=record, **self._where)
         for first in range(0, len(images), stage.items):
             power = stage.show(start[first : first + stage.items])
-            yield power, stage.recording
+            yield power, stage
 
     def scores(self, images: NDArray[np.floating]) -> FloatArray:
         """Less the smallest error of each class's columns, ``[n, classes]``; -inf for none."""

@@ -64,8 +64,6 @@ class Stage:
     ----------
     items : int
         Images that are shown at once.
-    recording : Recording
-        Of the images that were shown last.
     """
 
     def __init__(
@@ -122,8 +120,16 @@ class Stage:
         for name, values in given.items():
             arrays[name] = self._placed(values.reshape(len(start), -1), arrays[name])
         self.simulation.restore(replace(self._fresh, arrays=arrays))
-        self.recording = self.simulation.run_steps(self.settings.presentation, False)
+        self._shown = len(start)
+        self._recording = self.simulation.run_steps(self.settings.presentation, False)
         return self._power("E0", len(start), self._columns)
+
+    def spikes(self, population: str) -> int:
+        """Spikes of a recorded population while the last images were shown."""
+        if not self._batched:
+            return len(self._recording.spikes(population)[0])
+        _, _, items = self._recording.batch_spikes(population)
+        return int(np.count_nonzero(items < self._shown))
 
     def totals(self, count: int) -> FloatArray:
         """Power of each image that was shown, shape [images]."""
