@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 
 class Classifier(torch.nn.Module):
@@ -30,11 +31,7 @@ class Classifier(torch.nn.Module):
         from snntorch import surrogate
 
         super().__init__()
-        self.layers = torch.nn.ModuleList()
-        for w in (torch.from_numpy(case["w0"]), torch.from_numpy(case["w1"])):
-            layer = torch.nn.Linear(len(w) - 1, w.shape[1])
-            layer.load_state_dict({"weight": w[:-1].t(), "bias": w[-1]})
-            self.layers.append(layer)
+        self.first, self.second = linear(case["w0"]), linear(case["w1"])
         decay, slope = float(case["decay"]), float(case["slope"])
         gradient = surrogate.fast_sigmoid(slope=slope)
         self.hidden = snntorch.Leaky(beta=decay, spike_grad=gradient)
@@ -42,17 +39,27 @@ class Classifier(torch.nn.Module):
 
     def forward(self, trains: torch.Tensor) -> torch.Tensor:
         """Mean potentials of the readout, ``[batch, classes]``."""
-        membrane = torch.zeros(trains.shape[1], self.layers[0].out_features)
+        currents = self.first(trains)
+        membrane = torch.zeros_like(currents[0])
         emitted = []
-        for current in self.layers[0](trains):
+        for current in currents:
             spike, membrane = self.hidden(current, membrane)
             emitted.append(spike)
-        membrane = torch.zeros(trains.shape[1], self.layers[1].out_features)
+        currents = self.second(torch.stack(emitted))
+        membrane = torch.zeros_like(currents[0])
         potentials = []
-        for current in self.layers[1](torch.stack(emitted)):
+        for current in currents:
             _, membrane = self.readout(current, membrane)
             potentials.append(membrane)
         return torch.stack(potentials).mean(0)
+
+
+def linear(w: NDArray[np.float32]) -> torch.nn.Linear:
+    """A product with weights ``[pre + 1, post]``, biases last."""
+    layer = torch.nn.Linear(len(w) - 1, w.shape[1])
+    given = torch.from_numpy(w)
+    layer.load_state_dict({"weight": given[:-1].t(), "bias": given[-1]})
+    return layer
 
 
 def batches(case: Any, name: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -80,7 +87,8 @@ def train(case: Any, name: str) -> tuple[float, float]:
     for trains, labels in batches(case, name):
         start = time.perf_counter()
         adam.zero_grad()
-        torch.nn.functional.cross_entropy(network(trains), labels).backward()
+        loss = torch.nn.functional.cross_entropy(network(trains), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
         seconds += time.perf_counter() - start
     with torch.no_grad():
@@ -88,17 +96,18 @@ def train(case: Any, name: str) -> tuple[float, float]:
     return seconds, right / len(case["test_labels"])
 
 
-def gradient(case: Any, path: str) -> None:
-    """Write outputs for the first batch, and gradients ``[pre + 1, post]``."""
+def gradient(case: Any, path: str) -> str:
+    """Write outputs for the first batch, and gradients ``[pre + 1, post]``; gives the path."""
     network = Classifier(case)
     trains, labels = next(batches(case, "naive"))
     outputs = network(trains)
-    torch.nn.functional.cross_entropy(outputs, labels).backward()
-    found = [
-        torch.cat([layer.weight.grad.t(), layer.bias.grad[None]]).numpy()
-        for layer in network.layers
-    ]
-    np.savez(path, outputs=outputs.detach().numpy(), w0=found[0], w1=found[1])
+    loss = torch.nn.functional.cross_entropy(outputs, labels)
+    found = {"outputs": outputs.detach().numpy()}
+    for name, layer in (("w0", network.first), ("w1", network.second)):
+        of = torch.autograd.grad(loss, (layer.weight, layer.bias), retain_graph=True)
+        found[name] = torch.cat([of[0].t(), of[1][None]]).numpy()
+    np.savez(path, **found)
+    return path
 
 
 def main(path: str) -> None:
@@ -107,8 +116,8 @@ def main(path: str) -> None:
     torch.set_num_threads(1)
     print(json.dumps(metadata.version("snntorch")), flush=True)
     for line in sys.stdin:
-        words = line.split()
-        answer = gradient(case, words[1]) if words[0] == "gradient" else train(case, words[0])
+        question, *path = line.split(maxsplit=1)
+        answer = gradient(case, path[0].rstrip("\n")) if path else train(case, question)
         print(json.dumps(answer), flush=True)
 
 
