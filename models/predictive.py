@@ -201,12 +201,13 @@ def power_unit() -> NeuronModel:
 def choice_unit() -> NeuronModel:
     """LIF unit that spikes the more, the less error its column has, compared with the mean."""
     return NeuronModel(
-        "v : 1\nage : 1",
-        parameters={"first": float(DECISION_FROM)},
+        "v : 1\nage : 1\nbetter : 1",
+        parameters={"first": float(DECISION_FROM), "tiny": 1e-12},
         inputs={"own": "1", "mean": "1"},
         before="""
             age += 1
-            v = max(0.9 * v + where(age >= first and mean > 0, 2 * (mean - own) / mean, 0), -1)
+            better = (mean - own) / max(mean, tiny)
+            v = max(0.9 * v + where(age >= first, 2 * better, 0), -1)
         """,
         threshold="v >= 1",
         reset="v -= 1",

@@ -1,0 +1,317 @@
+"""Recruiting, learning, answering and keeping of predictive columns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import neuro as nr
+from neuro.learning.predictive import PredictiveSettings, predictive_settings
+from neuro.models.predictive import ColumnWeights, predictive_network
+from neuro.models.predictive_columns import PredictiveColumns
+from neuro.models.predictive_cost import learning_memory, predictive_formula
+from neuro.models.predictive_learner import PredictiveLearner
+from neuro.models.predictive_pool import FREE, ColumnPool, rounded
+from neuro.progress import Silent
+
+SMALL = PredictiveSettings(latents=4, columns=6, presentation=16, batch_size=5, maturity=10)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Training and test images of two digits, small and few."""
+    data = nr.datasets.load("digits")
+    images, labels = data.flat(data.train_images), data.train_labels
+    chosen = np.flatnonzero(labels < 2)[:40]
+    return images[chosen], labels[chosen]
+
+
+# --- the pool ----------------------------------------------------------------------------------
+
+
+def pool(columns=6, classes=3, **settings):
+    return ColumnPool(replace(SMALL, columns=columns, **settings), 5, classes, 0)
+
+
+def test_a_new_class_gets_a_free_column():
+    found = pool().candidates([2, 0, 2])
+    assert {c: list(columns) for c, columns in found.items()} == {2: [0], 0: [1]}
+
+
+def test_a_young_column_is_not_joined_by_another():
+    p = pool()
+    p.label[:2], p.learned[:2] = [0, 1], [9, 10]
+    found = p.candidates([0, 1])
+    assert list(found[0]) == [0]  # learns on until it is mature
+    assert list(found[1]) == [1, 2]  # mature: an image may recruit another
+
+
+def test_free_columns_are_kept_back_for_classes_to_come():
+    p = pool(columns=3)
+    p.label[:2], p.learned[:2] = [0, 1], 50
+    assert list(p.candidates([0])[0]) == [0]  # the last one is for class 2
+    assert list(p.candidates([2])[2]) == [2]
+    p.label[2] = 2
+    assert list(p.candidates([0])[0]) == [0]  # the pool is empty; nothing breaks
+
+
+def test_who_learns():
+    p = pool(surprise=0.4)
+    p.label[:3], p.learned[:3] = [0, 0, 1], [10, 10, 10]
+    mature = np.array([0, 1, 3])  # 3 is free
+    learner = p.learner
+    assert learner(0, mature, np.array([0.3, 0.2, 9.0]), 1.0) == 1  # predicts best
+    assert learner(0, mature, np.array([0.5, 0.41, 9.0]), 1.0) == 2  # all are surprised: a new one
+    assert learner(0, mature[:2], np.array([0.5, 0.41]), 1.0) == 1  # none is free
+    p.label[3], p.learned[3] = 0, 3
+    assert learner(0, mature, np.array([0.5, 0.41, 9.0]), 1.0) == 2  # the young one learns on
+    assert learner(0, mature, np.array([0.5, 0.3, 0.1]), 1.0) == 2  # best, though young
+    assert learner(0, mature, np.array([0.5, 0.3, 0.35]), 1.0) == 1
+    p.label[:] = FREE
+    assert learner(1, np.array([4]), np.array([3.0]), 1.0) == 0  # the class's first column
+
+
+def test_there_must_be_a_column_for_every_class():
+    with pytest.raises(nr.DescriptionError, match="columns is 2, but there are 3 classes"):
+        pool(columns=2)
+
+
+def test_rounding_keeps_the_mean_and_the_bounds():
+    draw = np.random.default_rng(0)
+    values = np.full(100_000, 0.3 / 256)
+    found = rounded(values, draw)
+    assert set(np.unique(found * 256)) == {0.0, 1.0}
+    assert found.mean() == pytest.approx(values.mean(), rel=0.03)
+    assert np.array_equal(rounded(np.array([2.0, -2.0, 0.25]), draw) * 256, [127, -127, 64])
+
+
+# --- learning ----------------------------------------------------------------------------------
+
+
+def learned(digits, settings=SMALL, count=20, **options):
+    images, labels = digits
+    model = PredictiveColumns(settings, 64, 2, seed=3, **options)
+    for first in range(0, count, settings.batch_size):
+        part = slice(first, first + settings.batch_size)
+        model.learn(images[part], labels[part])
+    return model
+
+
+def same(a, b):
+    return (
+        np.array_equal(a.pool.label, b.pool.label)
+        and np.array_equal(a.pool.learned, b.pool.learned)
+        and all(np.array_equal(x, y) for x, y in zip(a.get_weights(), b.get_weights(), strict=True))
+    )
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [("torch", {"ordered": True}), ("brian2", {"target": "numpy"})],
+)
+def test_learned_weights_are_the_same_on_every_backend(digits, backend, options):
+    exact = {"precision": "float64"}
+    reference = learned(digits, count=15, backend="reference", **exact)
+    assert len(reference.pool.used) >= 2
+    assert same(reference, learned(digits, count=15, backend=backend, **exact, **options))
+
+
+def test_sums_in_another_order_agree(digits):
+    reference = learned(digits, backend="reference", precision="float64")
+    quick = learned(digits, backend="torch", precision="float64")
+    for a, b in zip(reference.get_weights(), quick.get_weights(), strict=True):
+        assert np.allclose(a, b, rtol=0, atol=1e-9)
+
+
+def test_other_columns_are_bit_identical_after_another_class(digits):
+    images, labels = digits
+    model = learned(digits, count=0)
+    model.learn(images[labels == 0][:10], labels[labels == 0][:10])
+    before, mine = model.get_weights(), model.pool.learned.copy()
+    model.learn(images[labels == 1][:10], labels[labels == 1][:10])
+    first = len(before[0])
+    for a, b in zip(before, model.get_weights(), strict=True):
+        assert np.array_equal(a, b[:first])
+        assert len(b) > first
+    assert np.array_equal(mine[:first], model.pool.learned[:first])
+
+
+def test_the_columns_of_a_class_learn_as_in_the_whole_network(digits):
+    """An image is shown to its class's columns only: the others would not have changed it."""
+    images, labels = digits
+    model = learned(digits, backend="reference", precision="float64")
+    pool = model.pool
+    label, image = int(labels[30]), images[30:31]
+    whole = pool.weights[pool.used]
+    start = model._starts("training", model.shown, image)
+    settings = model.settings
+    expected = {}
+    net = predictive_network(settings, whole, learning=True)
+    with nr.compile(net) as sim:
+        sim.set_values("A0", "rate", start.rates[0])
+        sim.set_values("A0", "phase", start.phases[0])
+        sim.set_values("A1", "v", np.tile(start.membranes[0], len(pool.used)))
+        sim.run_steps(settings.presentation, False)
+        power = np.square(sim.values("E0", "es").reshape(len(pool.used), -1)).sum(axis=1)
+        own = pool.label[pool.used] == label
+        gates = np.zeros(len(pool.used))
+        best = np.where(own, power, np.inf).argmin()
+        gates[best] = settings.rate(pool.learned[pool.used[best]])
+        sim.set_values("A2", "gate", gates)
+        sim.run_steps(1, False)
+        expected["feedback"] = sim.values("feedback", "w").reshape(whole.feedback.shape)
+    model.settings = pool.settings = replace(settings, surprise=1e9)  # none is recruited
+    model.learn(image, labels[30:31])
+    assert np.array_equal(pool.weights.feedback[pool.used], expected["feedback"])
+
+
+def test_feedforward_weights_become_the_transpose_of_feedback_weights(digits):
+    model = learned(digits, count=40)
+    w = model.pool.weights[model.pool.used[:1]]
+    a, b = w.feedback[0].ravel(), w.feedforward[0].T.ravel()
+    assert a @ b / np.sqrt((a @ a) * (b @ b)) > 0.9
+
+
+def test_whole_number_weights(digits):
+    model = learned(digits, replace(SMALL, integer_weights=True))
+    for values in model.get_weights()[:2]:
+        steps = values * 256
+        assert np.array_equal(steps, np.rint(steps))
+        assert np.abs(steps).max() <= 127
+        assert np.abs(steps).max() > 10
+
+
+def test_answers(digits):
+    images, labels = digits
+    model = learned(digits, count=40)
+    assert np.mean(model.predict(images) == labels) > 0.9
+    scores = model.scores(images[:7])
+    assert scores.shape == (7, 2)
+    assert np.array_equal(scores.argmax(axis=1), model.predict(images[:7]))
+
+
+def test_choice_units_spike_most_for_the_column_of_least_error(digits):
+    images, _ = digits
+    model = learned(digits, count=40)
+    weights = model.pool.weights[model.pool.used]
+    net = predictive_network(model.settings, weights, choice=True)
+    errors = model.errors(images[:20])
+    start = model._starts("test", 0, images[:20])
+    agreed = 0
+    with nr.compile(net) as sim:
+        fresh = sim.state()
+        for i in range(20):
+            sim.restore(fresh)
+            sim.set_values("A0", "rate", start.rates[i])
+            sim.set_values("A0", "phase", start.phases[i])
+            sim.set_values("A1", "v", np.tile(start.membranes[i], weights.columns))
+            _, units = sim.run_steps(2 * model.settings.presentation, False).spikes("choice")
+            agreed += np.bincount(units, minlength=weights.columns).argmax() == errors[i].argmin()
+    assert agreed >= 18
+
+
+# --- power failures ----------------------------------------------------------------------------
+
+
+class PowerCut(Exception):
+    """In place of a dead battery."""
+
+
+class Fuse(Silent):
+    """A meter that breaks after so many images."""
+
+    def __init__(self, images):
+        self.left = images
+
+    def advance(self, n):
+        self.left -= n
+        if self.left < 0:
+            raise PowerCut
+
+
+def test_learning_goes_on_after_a_power_cut(digits, tmp_path):
+    images, labels = digits
+    settings = replace(SMALL, batch_size=1, checkpoint_every=4)
+    tasks = [np.flatnonzero(labels == c)[:9] for c in (0, 1)]
+
+    def live(folder, fuse):
+        learner = PredictiveLearner(settings, 64, 2, seed=1)
+        learner.checkpoints = folder
+        for number, chosen in enumerate(tasks):
+            generator = np.random.default_rng(number)
+            learner.fit(images[chosen], labels[chosen], generator, fuse)
+        return learner
+
+    whole = live(tmp_path / "whole", Silent())
+    for cut in (2, 6, 9, 13):
+        folder = tmp_path / str(cut)
+        with pytest.raises(PowerCut):
+            live(folder, Fuse(cut))
+        assert same(live(folder, Silent()).model, whole.model)
+
+
+def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
+    model = learned(digits)
+    model.save(tmp_path / "kept", done=7)
+    again = PredictiveColumns(SMALL, 64, 2, seed=3)
+    assert again.load(tmp_path / "kept") == 7
+    assert same(model, again)
+    assert again.shown == model.shown
+    with pytest.raises(nr.DescriptionError, match="columns of another run"):
+        PredictiveColumns(SMALL, 64, 2, seed=4).load(tmp_path / "kept")
+
+
+# --- costs -------------------------------------------------------------------------------------
+
+
+def test_memory_formula():
+    assert predictive_formula(196, 20, 10) == 334_888
+    assert predictive_formula(196, 20, 10, integer_weights=True) == 99_688
+    overhead = predictive_formula(196, 20, 10) - 10 * (2 * 196 * 20 + 20 + 1) * 4
+    assert overhead == 20_448
+
+
+def test_memory_is_that_of_the_arrays():
+    settings = PredictiveSettings()
+    found = learning_memory(settings, 196, 10)
+    assert found["weights"] == 4 * 10 * (2 * 196 * 20 + 20)
+    assert found["traces"] == 4 * (10 * 196 + 10 * 20 + 196)
+    assert found["total"] == sum(v for k, v in found.items() if k != "total")
+    assert learning_memory(settings, 196, 20)["weights"] == 2 * found["weights"]
+    small = learning_memory(replace(settings, integer_weights=True), 196, 10)
+    assert found["weights"] - small["weights"] == 3 * 10 * 2 * 196 * 20
+
+
+def test_measures(digits):
+    images, _ = digits
+    learner = PredictiveLearner(SMALL, 64, 2, seed=3)
+    learner.model = learned(digits)
+    learner.predict(images[:8])
+    found = learner.measures()
+    columns = found["columns"]
+    assert columns == len(learner.model.pool.used)
+    rates = SMALL.encoding.rates(images[:8])
+    assert found["area_spikes"]["A0"] == pytest.approx(16 * rates.sum() / 8, rel=0.05)
+    assert found["error_events_per_sample"] == 16 * 64 * columns
+    spikes = found["area_spikes"]
+    assert found["spikes_per_sample"] == spikes["A0"] + spikes["A1"]
+    assert found["synaptic_operations_per_sample"] == pytest.approx(
+        spikes["A0"] * columns + spikes["A1"] * 64 + 16 * 64 * columns * 4 + 16 * columns * 4
+    )
+
+
+def test_no_regulariser():
+    with pytest.raises(nr.DescriptionError, match="no regulariser 'ewc'"):
+        predictive_settings("mnist", regulariser="ewc")
+    assert predictive_settings("digits").latents == 12
+
+
+def test_images_that_do_not_fit(digits):
+    images, labels = digits
+    with pytest.raises(nr.DescriptionError, match=r"expected \[n, 64\] and \[n\]"):
+        PredictiveColumns(SMALL, 64, 2).learn(images, labels[:3])
+
+
+def test_blank_weights_have_shapes():
+    w = ColumnWeights(np.zeros((2, 3, 4)), np.zeros((2, 4, 3)), np.zeros((2, 3)))
+    assert (w.columns, (w - w).columns, w[:1].columns) == (2, 2, 1)
