@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuro.backends.torch.blocks import BlockDelivery, Blocks, BlockSynapses, deliverable
 from neuro.backends.torch.convolution import ConvolutionDelivery
 from neuro.backends.torch.delivery import Delivery, ItemRows, SharedRows
 from neuro.backends.torch.expressions import Expressions
@@ -49,7 +50,7 @@ def at_once(program: Program, plan: Plan, step: Arrive) -> bool:
         return False
     # Single additions are made in the order of their list only on a CPU.
     sparse = isinstance(program.connectivity[step.synapses], Sparse)
-    return plan.listed or not sparse or as_matrix(program, step)
+    return plan.listed or not sparse or deliverable(program, step) or as_matrix(program, step)
 
 
 class Projections:
@@ -108,6 +109,9 @@ class Projections:
         """The way from arrivals to input."""
         c, weights = self._program.connectivity[step.synapses], step.weights
         memory, ordered = self._memory, self._plan.ordered
+        if isinstance(c, Sparse) and c.blocks is not None and deliverable(self._program, step):
+            blocks = Blocks.of(c.blocks, step.transposed)
+            return BlockDelivery(memory, blocks, weights, step.factors, ordered)
         if isinstance(c, Convolution):
             return ConvolutionDelivery(memory, c, weights, step.factors, ordered)
         if as_matrix(self._program, step):
@@ -146,7 +150,11 @@ class Projections:
     def learning(self, step: Plasticity, expressions: Expressions) -> Learning:
         """A plasticity rule."""
         synapses: Synapses
-        if isinstance(self._program.connectivity[step.synapses], Sparse):
+        c = self._program.connectivity[step.synapses]
+        if isinstance(c, Sparse) and c.blocks is not None and step.delays is None:
+            blocks = Blocks.of(c.blocks, step.transposed)
+            synapses = BlockSynapses(self._memory, self._wiring(step), blocks)
+        elif isinstance(c, Sparse):
             synapses = SparseSynapses(self._memory, self._wiring(step), step.delays is not None)
         else:
             synapses = MatrixSynapses(self._memory, step.transposed)

@@ -149,6 +149,35 @@ class FlatSpikes(SpikeList):
         return np.searchsorted(self._flat, np.arange(self.rows + 1) * self.size)
 
 
+class MaskedSpikes(FlatSpikes):
+    """Spikes given by truth values, listed only when somebody asks for the list.
+
+    Parameters
+    ----------
+    mask : Tensor ``[rows, size]``
+        On a CPU; it must stay as it is.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        SpikeList.__init__(self, *mask.shape, mask.device)
+        self._mask, self._on_host = mask, mask.numpy().reshape(-1)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def _count(self) -> int:
+        return int(np.count_nonzero(self._on_host))
+
+    @cached_property
+    def _flat(self) -> IntArray:
+        return np.flatnonzero(self._on_host)
+
+    def mask(self) -> Tensor:
+        """As given."""
+        return self._mask
+
+
 class RowSpikes(SpikeList):
     """Spikes given row by row.
 
@@ -319,10 +348,7 @@ class History:
         """The spikes of a step as a list (on a CPU)."""
         found = self._lists[row]
         if found is None:
-            assert self._on_host is not None
-            flat = np.flatnonzero(self._on_host[row])
-            found = FlatSpikes(flat, self.items, self.size, self.masks.device)
-            self._lists[row] = found
+            found = self._lists[row] = MaskedSpikes(self.rows[row])
         return found
 
     def load(self, events: Events, start: int) -> None:
@@ -345,8 +371,7 @@ class History:
 
     def advance(self, steps: int) -> None:
         """Go on to the next chunk, ``steps`` later."""
-        kept = self._lists[steps : steps + self.before]
-        self._lists = kept + [None] * (len(self._lists) - self.before)
+        self._lists = [None] * len(self._lists)
         if self.before:
             self.masks[: self.before] = self.masks[steps : steps + self.before].clone()
 
