@@ -8,7 +8,7 @@ which class, which of them learns an image, how many samples each has learned.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,38 @@ TEST_ITEMS = 100
 
 STARTS = 256
 """Images whose random starts are drawn together."""
+
+
+RECORDED = ("A0", "E0", "A1")
+"""Populations whose events are counted."""
+
+
+@dataclass
+class Effort:
+    """What judging images took.
+
+    Attributes
+    ----------
+    events : dict
+        Spikes (or graded events) by population: A0, E0, A1.
+    sensed : int
+        Spikes of A0 times the columns that got them.
+    steps, column_steps : int
+        Time steps of an image; the same for each of its columns.
+    """
+
+    events: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RECORDED, 0))
+    sensed: int = 0
+    steps: int = 0
+    column_steps: int = 0
+
+    def add(self, stage: Stage, steps: int) -> None:
+        """Count what was just shown on a stage."""
+        for population in self.events:
+            self.events[population] += stage.spikes(population)
+        self.sensed += stage.spikes("A0") * stage.columns
+        self.steps += steps * stage.shown
+        self.column_steps += steps * stage.shown * stage.columns
 
 
 class PredictiveColumns:
@@ -149,29 +181,55 @@ class PredictiveColumns:
 
     # --- answers ---
 
-    def errors(self, images: NDArray[np.floating]) -> FloatArray:
-        """Error power that each used column leaves, ``[n, used columns]``."""
-        return np.concatenate([power for power, _ in self._judged(images)])
+    def errors(
+        self, images: NDArray[np.floating], effort: Effort | None = None
+    ) -> FloatArray:
+        """Error power that each used column leaves; infinite for columns that were dropped.
 
-    def count(self, images: NDArray[np.floating], populations: Sequence[str]) -> dict[str, int]:
-        """Spikes of populations (see :mod:`neuro.models.predictive`) while images are judged."""
-        found = dict.fromkeys(populations, 0)
-        for _, stage in self._judged(images, populations):
-            for population in populations:
-                found[population] += stage.spikes(population)
+        Parameters
+        ----------
+        images : ndarray, shape [n, inputs]
+        effort : Effort, optional
+            Is told what it took.
+
+        Returns
+        -------
+        ndarray, shape [n, used columns]
+        """
+        settings = self.settings
+        steps = settings.answer_after or settings.presentation
+        start, weights = self._starts("test", 0, images), self.pool.weights[self.pool.used]
+        if not 0 < settings.shortlist < weights.columns:
+            return self._shown(start, weights, steps, effort)
+        first = self._shown(start, weights, settings.glance, effort)
+        best = np.sort(np.argpartition(first, settings.shortlist)[:, : settings.shortlist], axis=1)
+        found = np.full(first.shape, np.inf)
+        np.put_along_axis(found, best, self._shown(start, weights, steps, effort, best), axis=1)
         return found
 
-    def _judged(
-        self, images: NDArray[np.floating], record: Sequence[str] = ()
-    ) -> Iterator[tuple[FloatArray, Stage]]:
-        """Show images to all used columns, some at once: errors, and where they were shown."""
-        start = self._starts("test", 0, images)
-        items = min(TEST_ITEMS, max(len(images), 1))
-        weights = self.pool.weights[self.pool.used]
-        stage = Stage(self.settings, weights, items=items, record=record, **self._where)
-        for first in range(0, len(images), stage.items):
-            power = stage.show(start[first : first + stage.items])
-            yield power, stage
+    def _shown(
+        self,
+        start: Start,
+        weights: ColumnWeights,
+        steps: int,
+        effort: Effort | None,
+        chosen: IntArray | None = None,
+    ) -> FloatArray:
+        """Errors of all columns, or of those that are chosen for each image."""
+        where = {**self._where, "record": () if effort is None else RECORDED}
+        items = min(TEST_ITEMS, max(len(start), 1))
+        if chosen is None:
+            stage = Stage(self.settings, weights, items=items, **where)
+        else:  # columns of its own for every image: weights that can differ, though none learns
+            stage = Stage(self.settings, weights[chosen[0]], items=items, learning=True, **where)
+        found = [np.empty((0, weights.columns if chosen is None else chosen.shape[1]))]
+        for first in range(0, len(start), stage.items):
+            part = slice(first, first + stage.items)
+            own = None if chosen is None else weights[chosen[part]]
+            found.append(stage.show(start[part], own, steps=steps))
+            if effort is not None:
+                effort.add(stage, steps)
+        return np.concatenate(found)
 
     def scores(self, images: NDArray[np.floating]) -> FloatArray:
         """Less the smallest error of each class's columns, ``[n, classes]``; -inf for none."""

@@ -11,7 +11,7 @@ from neuro.learning.ledger import inference_energy
 from neuro.learning.predictive import PredictiveSettings
 from neuro.lowering import lower
 from neuro.models.predictive import DT, ColumnWeights, predictive_network
-from neuro.models.predictive_columns import PredictiveColumns
+from neuro.models.predictive_columns import RECORDED, Effort, PredictiveColumns
 
 PLASTIC = ("feedback", "feedforward", "prior")
 """Projections that learn."""
@@ -78,12 +78,13 @@ def activity(model: PredictiveColumns, images: NDArray[np.floating]) -> dict[str
         ``error_events_per_sample``, ``synaptic_operations_per_sample``, ``energy_per_sample``
         (joule, see :func:`neuro.learning.ledger.inference_energy`).
     """
-    n, m, k = model.inputs, model.settings.latents, len(model.pool.used)
-    steps = model.settings.presentation
-    counts = {name: c / len(images) for name, c in model.count(images, ("A0", "E0", "A1")).items()}
-    sensed, errors, latent = counts["A0"], counts["E0"], counts["A1"]
-    operations = sensed * k + latent * n + errors * m + steps * k * m
-    updates = steps * (n + k * n + k * m + k)
+    n, m = model.inputs, model.settings.latents
+    effort = Effort()
+    model.errors(images, effort)
+    sensed, errors, latent = (effort.events[p] / len(images) for p in RECORDED)
+    column_steps = effort.column_steps / len(images)
+    operations = effort.sensed / len(images) + latent * n + errors * m + column_steps * m
+    updates = effort.steps / len(images) * n + column_steps * (n + m + 1)
     return {
         "spikes_per_sample": sensed + latent,
         "area_spikes": {"A0": sensed, "A1": latent},

@@ -64,6 +64,10 @@ class Stage:
     ----------
     items : int
         Images that are shown at once.
+    columns : int
+        Columns that each image is shown to.
+    shown : int
+        Images that were shown last.
     """
 
     def __init__(
@@ -78,7 +82,7 @@ class Stage:
         precision: str,
         options: Mapping[str, Any],
     ) -> None:
-        self.settings, self._columns = settings, weights.columns
+        self.settings, self.columns = settings, weights.columns
         self._m, self._n = weights.feedback.shape[-2:]
         self._batched = backend in PARALLEL
         self.items = items if self._batched else 1
@@ -90,7 +94,9 @@ class Stage:
         self.simulation = compile(net, backend, precision=precision, **options)
         self._fresh = self.simulation.state()
 
-    def show(self, start: Start, weights: ColumnWeights | None = None) -> FloatArray:
+    def show(
+        self, start: Start, weights: ColumnWeights | None = None, *, steps: int | None = None
+    ) -> FloatArray:
         """Show images; the network is then as it is before its learning step.
 
         Parameters
@@ -98,7 +104,10 @@ class Stage:
         start : Start
             Not more images than :attr:`items`.
         weights : ColumnWeights, optional
-            Those of each image's own columns, stacked: ``[images, columns, ...]``.
+            Those of each image's own columns, stacked: ``[images, columns, ...]``; the stage must
+            learn.
+        steps : int, optional
+            For how long; as long as in training by default.
 
         Returns
         -------
@@ -108,7 +117,7 @@ class Stage:
         given = {
             "A0.rate": start.rates,
             "A0.phase": start.phases,
-            "A1.v": np.tile(start.membranes, (1, self._columns)),
+            "A1.v": np.tile(start.membranes, (1, self.columns)),
         }
         if weights is not None:
             given |= {
@@ -120,16 +129,16 @@ class Stage:
         for name, values in given.items():
             arrays[name] = self._placed(values.reshape(len(start), -1), arrays[name])
         self.simulation.restore(replace(self._fresh, arrays=arrays))
-        self._shown = len(start)
-        self._recording = self.simulation.run_steps(self.settings.presentation, False)
-        return self._power("E0", len(start), self._columns)
+        self.shown = len(start)
+        self._recording = self.simulation.run_steps(steps or self.settings.presentation, False)
+        return self._power("E0", len(start), self.columns)
 
     def spikes(self, population: str) -> int:
         """Spikes of a recorded population while the last images were shown."""
         if not self._batched:
             return len(self._recording.spikes(population)[0])
         _, _, items = self._recording.batch_spikes(population)
-        return int(np.count_nonzero(items < self._shown))
+        return int(np.count_nonzero(items < self.shown))
 
     def totals(self, count: int) -> FloatArray:
         """Power of each image that was shown, shape [images]."""

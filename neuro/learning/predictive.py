@@ -59,6 +59,12 @@ class PredictiveSettings(Settings):
         power unpredicted.
     maturity : int
         Samples that a column learns before it may be surprised.
+    answer_after : int
+        Time steps after which an image is judged when it is tested; as long as in training if 0.
+    shortlist, glance : int
+        Not 0: columns that go on judging a test image, and the time steps after which the others
+        are dropped. The image is then shown to those few from the beginning. 0: all judge to the
+        end.
     integer_weights : bool
         Whether weights are whole 256ths between -127 and 127, rounded at random.
     backend : str
@@ -91,6 +97,9 @@ class PredictiveSettings(Settings):
     initial_weights: float = 0.01
     surprise: float = 0.42
     maturity: int = 40
+    answer_after: int = 0
+    shortlist: int = 0
+    glance: int = 8
     integer_weights: bool = False
     backend: str = "torch"
     precision: str = "float32"
@@ -98,9 +107,12 @@ class PredictiveSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("latents", "columns", "presentation", "epochs", "batch_size"):
+        for name in ("latents", "columns", "presentation", "glance", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise DescriptionError(f"preset: {name} is {getattr(self, name)}; at least 1")
+        for name in ("answer_after", "shortlist"):
+            if getattr(self, name) < 0:
+                raise DescriptionError(f"preset: {name} is {getattr(self, name)}; at least 0")
         for name in ("error_decay", "trace_decay", "latent_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise DescriptionError(

@@ -26,7 +26,7 @@ def written_out(s, w, rates, phases, v, gate):
     zs, above, below = np.zeros((K, M)), np.zeros((K, N)), np.zeros((K, N))
     sensed, latent, error, mean = np.zeros(N), np.zeros((K, M)), np.zeros((K, N)), 0.0
     spikes = []
-    for step in range(s.presentation + 1):
+    for _ in range(s.presentation + 1):
         new_p = p + rates
         now_sensed = (new_p >= 1).astype(float)
         p = new_p - now_sensed

@@ -213,7 +213,7 @@ def test_choice_units_spike_most_for_the_column_of_least_error(digits):
 # --- power failures ----------------------------------------------------------------------------
 
 
-class PowerCut(Exception):
+class PowerCutError(Exception):
     """In place of a dead battery."""
 
 
@@ -226,7 +226,7 @@ class Fuse(Silent):
     def advance(self, n):
         self.left -= n
         if self.left < 0:
-            raise PowerCut
+            raise PowerCutError
 
 
 def test_learning_goes_on_after_a_power_cut(digits, tmp_path):
@@ -245,7 +245,7 @@ def test_learning_goes_on_after_a_power_cut(digits, tmp_path):
     whole = live(tmp_path / "whole", Silent())
     for cut in (2, 6, 9, 13):
         folder = tmp_path / str(cut)
-        with pytest.raises(PowerCut):
+        with pytest.raises(PowerCutError):
             live(folder, Fuse(cut))
         assert same(live(folder, Silent()).model, whole.model)
 
