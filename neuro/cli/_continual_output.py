@@ -16,6 +16,7 @@ from neuro.results import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.table import Table
 
 Results = Mapping[str, Sequence[SeedResult]]
 
@@ -60,8 +61,8 @@ CAPTIONS: Mapping[str, tuple[str, str]] = {
 }
 
 
-NARROW = 5
-"""Tasks from which on the printed table has no column for each: it fits into 80 columns."""
+WIDTH = 80
+"""Columns of a terminal that printed tables fit into."""
 
 
 def _protocol(job: Job) -> ContinualProtocol:
@@ -133,16 +134,13 @@ def _spikes(results: Sequence[SeedResult]) -> str | None:
 
 
 def table(
-    job: Job, results: Results, *, narrow: bool = False
+    job: Job, results: Results, *, tasks: bool = True
 ) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the end table; accuracies in per cent.
-
-    A narrow one leaves columns for tasks out, if they are many.
-    """
+    """Header and rows of the end table, with a column for each task or not; in per cent."""
     parts = job.dataset.parts
     single = len(parts) == 1 or job.request.protocol != "split"
     columns = task_names(job) if single else [name for name, _ in parts]
-    if narrow and len(columns) > NARROW:
+    if not tasks:
         columns = []
     header = ["condition", "accuracy", *columns]
     header += ["forgot", "BWT"]
@@ -189,12 +187,12 @@ def spikes_lines(job: Job, results: Results) -> list[str]:
     ]
 
 
-MEASURES: Mapping[str, tuple[str, str]] = {
-    "columns": ("columns", "columns {:.0f}"),
-    "memory_bytes": ("memory [kB]", "memory {:.0f} kB"),
-    "spikes_per_sample": ("spikes a sample", "{:.0f} spikes a sample"),
+MEASURES: Mapping[str, str] = {
+    "columns": "columns",
+    "memory_bytes": "memory, kB",
+    "spikes_per_sample": "spikes a sample",
 }
-"""What learners measure of themselves that is shown: head of a column, and text of a line."""
+"""What learners measure of themselves that is shown, and what people call it."""
 
 
 def measured(results: Sequence[SeedResult]) -> dict[str, float]:
@@ -224,28 +222,17 @@ def measures_table(job: Job, results: Results) -> tuple[list[str], list[list[str
         for name, values in found.items()
         if values
     ]
-    return ["condition", *(MEASURES[m][0] for m in shown)], rows
-
-
-def measures_lines(job: Job, results: Results) -> list[str]:
-    """The same in a line each."""
-    lines = []
-    for name in (n for n in ORDER if n in results):
-        values = measured(results[name])
-        if values:
-            texts = ", ".join(MEASURES[m][1].format(v) for m, v in values.items())
-            lines.append(f"{job.request.label(name).capitalize()}: {texts}.")
-    return lines
+    return ["condition", *(MEASURES[m] for m in shown)], rows
 
 
 EXPLANATION = (
-    "Per cent of the {where}, mean ± sd over {seeds} seed(s); then per {column}. Forgot: "
-    "mean drop of earlier tasks from their best. BWT: backward transfer."
+    "Per cent of the {where}, mean ± sd over {seeds} seed(s){then}. Forgot: mean drop of "
+    "earlier tasks from their best. BWT: backward transfer."
 )
 
 MEASURES_EXPLANATION = (
-    "Measured at the end, means over seeds. Memory is what the learner holds while it learns; "
-    "images kept for rehearsal come on top."
+    "Measured at the end, means over seeds. Memory: all that is held to learn, with the share of "
+    "images that rehearsal keeps."
 )
 
 SURROGATE_EXPLANATION = (
@@ -254,7 +241,7 @@ SURROGATE_EXPLANATION = (
     "task."
 )
 
-def _explanation(job: Job) -> str:
+def _explanation(job: Job, *, tasks: bool = True) -> str:
     where = "test set" if job.request.evaluate_on == "test" else "validation images"
     if job.request.test_images is not None:
         where = f"{where} ({job.request.test_images} images drawn per task and seed)"
@@ -262,31 +249,42 @@ def _explanation(job: Job) -> str:
     column = "pair of classes" if pairs else "task"
     if len(job.dataset.parts) > 1 and job.request.protocol == "split":
         column = "data set"
-    text = EXPLANATION.format(where=where, seeds=len(job.request.seeds), column=column)
+    then = f"; then per {column}" if tasks else ""
+    text = EXPLANATION.format(where=where, seeds=len(job.request.seeds), then=then)
     return f"{text} {SURROGATE_EXPLANATION}" if "surrogate" in job.conditions else text
 
 
 def print_table(job: Job, results: Results, analyses: Analyses | None = None) -> None:
     """Show the end table on standard output; it fits into 80 columns."""
-    from rich import box
     from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(f"\n[bold]{job.request.subject}[/bold], accuracy after all tasks")
+    header, rows = table(job, results)
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    tasks = sum(widths) + 2 * len(widths) <= WIDTH
+    asked = job.request.label(job.request.asked)
+    console.print(_shown(*(table(job, results, tasks=tasks)), asked))
+    own = measures_table(job, results)
+    if own is not None:
+        console.print(_shown(*own, asked))
+    more = [] if analyses is None else analysis.lines(job, results, analyses)
+    notes = [*data_lines(job), *sequence_lines(job, results), *spikes_lines(job, results)]
+    explained = [_explanation(job, tasks=tasks), *([] if own is None else [MEASURES_EXPLANATION])]
+    for line in [*notes, *more, *explained]:
+        console.print(line)
+
+
+def _shown(header: Sequence[str], rows: Sequence[Sequence[str]], asked: str) -> Table:
+    from rich import box
     from rich.table import Table
 
-    header, rows = table(job, results, narrow=True)
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in header:
         shown.add_column(name, justify="left" if name == "condition" else "right", no_wrap=True)
     for row in rows:
-        asked = row[0] == job.request.label(job.request.asked)
-        shown.add_row(*row, style="bold" if asked else None)
-    console = Console(highlight=False)
-    console.print(f"\n[bold]{job.request.subject}[/bold], accuracy after all tasks")
-    console.print(shown)
-    more = [] if analyses is None else analysis.lines(job, results, analyses)
-    notes = [*data_lines(job), *sequence_lines(job, results), *spikes_lines(job, results)]
-    notes += measures_lines(job, results)
-    for line in [*notes, *more, _explanation(job)]:
-        console.print(line)
+        shown.add_row(*row, style="bold" if row[0] == asked else None)
+    return shown
 
 
 def _lead(job: Job, results: Results) -> str:
@@ -300,7 +298,8 @@ def _lead(job: Job, results: Results) -> str:
         )
     for name in (n for n in ORDER if n in means):
         if name != "sequential" or not request.sleeps:
-            parts.append(f"{request.label(name).capitalize()}: {_per_cent(means[name])} %.")
+            label = request.label(name)
+            parts.append(f"{label[0].upper()}{label[1:]}: {_per_cent(means[name])} %.")
     return " ".join(parts)
 
 
@@ -347,17 +346,17 @@ def write(
 ) -> None:
     """Write figures, report and, as the mark that all is done, ``metrics.json``."""
     from neuro import plotting
-    from neuro.report import Picture, Report, Table
+    from neuro import report as page
 
     made = figures(job, results)
     for name, figure in made.items():
         folder.write_bytes(f"{name}.png", plotting.png(figure))
-    tables = [Table(*table(job, results), _explanation(job))]
+    tables = [page.Table(*table(job, results), _explanation(job))]
     own = measures_table(job, results)
-    tables += [] if own is None else [Table(*own, MEASURES_EXPLANATION)]
+    tables += [] if own is None else [page.Table(*own, MEASURES_EXPLANATION)]
     notes = data_lines(job) + sequence_lines(job, results) + spikes_lines(job, results)
     pictures = [
-        Picture(*CAPTIONS[name], plotting.svg(made[name])) for name in CAPTIONS if name in made
+        page.Picture(*CAPTIONS[name], plotting.svg(made[name])) for name in CAPTIONS if name in made
     ]
     if analyses is not None:
         drawn = analysis.figures(job, results, analyses)
@@ -367,7 +366,7 @@ def write(
         notes += analysis.lines(job, results, analyses)
         pictures += analysis.pictures(drawn)
         folder.write_json("analysis.json", analysis.data(job, results, analyses))
-    report = Report(
+    report = page.Report(
         title=f"neuro continual: {job.request.subject}"
         + (f", sleep {job.request.sleep}" if job.request.sleeps else ""),
         lead=_lead(job, results),

@@ -305,9 +305,30 @@ def run_seed(
         confusion_after=now.confusion(dataset.n_classes),
         sleep=tuple(summaries),
         images_trained=tuple(trained),
-        measures=dict(learner.measures()) if isinstance(learner, Measured) else {},
+        measures=_measures(learner, plan, protocol.rehearsal),
         **merits(np.array(rows)[1::2, :-1]),
     )
+
+
+def _measures(learner: Learner, plan: Schedule, rehearsal: float) -> dict[str, Any]:
+    """What a learner measured of itself, and the memory that rehearsal takes beside it.
+
+    ``memory_bytes``, if it has parts, gets the part ``buffer``: float32 images and int64 labels of
+    the rehearsed share of all that was trained on. (The fresh draw of every task would need all of
+    them; a method that keeps one draw needs the share.)
+    """
+    if not isinstance(learner, Measured):
+        return {}
+    found = dict(learner.measures())
+    memory = found.get("memory_bytes")
+    if rehearsal and isinstance(memory, Mapping):
+        kept = round(rehearsal * sum(len(task.chosen) for task in plan.tasks))
+        size = kept * (4 * plan.train_images.shape[1] + 8)
+        parts = {**memory, "buffer": memory.get("buffer", 0) + size}
+        if "total" in parts:
+            parts["total"] += size
+        found["memory_bytes"] = parts
+    return found
 
 
 @dataclass(frozen=True, eq=False)

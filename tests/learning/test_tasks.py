@@ -302,6 +302,9 @@ def test_rehearsal_and_joint_training_see_images_as_their_tasks_do(data: Dataset
     assert result.images_trained == (120, 240, 360)
     assert (result.final_accuracy, result.backward_transfer) == (1.0, 0.0)
     together = ContinualProtocol(kind="permuted", tasks=3, joint=True)
+    assert rehearsing.measures()["memory_bytes"] == {"weights": 3, "total": 5}
+    size = 360 * (24 * 4 + 8)  # all images of all tasks, and their labels
+    assert result.measures["memory_bytes"] == {"weights": 3, "total": 5 + size, "buffer": size}
     joint = run_seed(known, together, Lookup(forgets=True), None, seed=0)
     assert joint.images_trained == (360,)
     assert joint.final_accuracy == 1.0
