@@ -21,6 +21,7 @@ from neuro.learning.regulariser import Regulariser
 from neuro.learning.synaptic_intelligence import SynapticIntelligence
 from neuro.models.feedforward import FeedForward
 from neuro.models.mrnn import MRNN
+from neuro.models.predictive_chain_learner import ChainLearner
 from neuro.models.predictive_learner import PredictiveLearner
 from neuro.models.surrogate_learner import SGLearner
 from neuro.progress import Progress
@@ -311,5 +312,6 @@ LEARNERS: Mapping[str, MakeLearner] = {
     "ff": FeedForwardLearner,
     "sg": SGLearner,
     "pc": PredictiveLearner,
+    "pc-chain": ChainLearner,
 }
 """Learners by the name that a preset gives them."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from neuro.dataset_name import DatasetName
 from neuro.errors import DescriptionError, JobError
+from neuro.learning.chain_settings import chain_settings
 from neuro.learning.predictive import predictive_settings
 from neuro.learning.settings import Settings
 from neuro.learning.surrogate_settings import surrogate_settings
@@ -429,6 +430,7 @@ REGULARISERS = ("none", *_PROTECTED)
 OTHERS: Mapping[str, Callable[..., Settings]] = {
     "sg": surrogate_settings,
     "pc": predictive_settings,
+    "pc-chain": chain_settings,
 }
 """Learners that do not sleep: each makes settings of its own kind from a data set, and the keywords
 ``joint`` and ``regulariser``."""
