@@ -208,10 +208,13 @@ class _BlockSynapses(_SparseSynapses):
         self, weights: NDArray[Any], pre: IntArray, factors: Factors, into: NDArray[Any]
     ) -> None:
         sums = into.reshape(self._blocks, self._n_post)
+        if len(pre) > FEW * self._blocks * self._n_pre:
+            self._deliver_all(weights, pre, factors, sums)
+            return
         block = pre // self._n_pre
         rank = np.arange(len(pre)) - np.searchsorted(block, block)
         deepest = int(rank.max()) + 1
-        if len(pre) > FEW * self._blocks * self._n_pre or deepest > FEW_IN_ONE_BLOCK:
+        if deepest > FEW_IN_ONE_BLOCK:
             self._deliver_all(weights, pre, factors, sums)
             return
         rows = self.view(weights)[block, pre - block * self._n_pre]
