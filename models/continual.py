@@ -30,7 +30,7 @@ from neuro.learning.presets import Preset
 from neuro.learning.settings import Settings
 from neuro.learning.sleep import sleep
 from neuro.learning.tasks import column_classes
-from neuro.models.learners import LEARNERS, Heads, MRNNLearner, SleepingLearner
+from neuro.models.learners import LEARNERS, Heads, MRNNLearner, NetworkLearner, SleepingLearner
 from neuro.progress import Progress
 
 __all__ = ["MRNNLearner", "SpikingSleep", "run"]
@@ -120,7 +120,7 @@ def run(
     sleep_backend: str | None = None,
     device: str = "cpu",
     meter: Meter = silent_meter,
-    keep: Callable[[SleepingLearner], None] | None = None,
+    keep: Callable[[NetworkLearner], None] | None = None,
     observer: Observer | None = None,
     **backend_options: Any,
 ) -> SeedResult:

@@ -340,3 +340,38 @@ def test_download_with_a_wrong_checksum_is_refused_and_not_kept(
         datasets.load("mnist")
     kept = list((tmp_path / "cache").rglob("train-labels*"))
     assert kept == []
+
+
+# --- coarser pixels --------------------------------------------------------------------------
+
+
+def test_pooled_pixels_are_means_of_squares() -> None:
+    images = np.arange(2 * 4 * 6, dtype=np.uint8).reshape(2, 4, 6)
+    labels = np.array([0, 1])
+    grey = datasets.Dataset("grey", images, labels, images[:1], labels[:1])
+    coarse = datasets.pooled(grey, 2)
+    assert coarse.shape == (2, 3) and coarse.train_images.dtype == np.float32
+    # Pixels 0, 1, 6, 7; then 2, 3, 8, 9; below them 12, 13, 18, 19 and so on.
+    expected = np.array([[3.5, 5.5, 7.5], [15.5, 17.5, 19.5]]) / 255
+    assert coarse.train_images[0] == pytest.approx(expected)
+    assert coarse.test_images[0] == pytest.approx(expected)
+    assert coarse.flat(coarse.train_images)[1] == pytest.approx((expected + 24 / 255).ravel())
+    assert (coarse.name, coarse.parts) == (grey.name, grey.parts)
+    assert coarse.fingerprint() != grey.fingerprint()
+    assert datasets.pooled(grey, 1) is grey
+
+
+def test_colours_are_pooled_apart_and_white_stays_white() -> None:
+    images = np.zeros((1, 3, 3, 3), np.float32)
+    images[..., 1] = 1.0
+    label = np.zeros(1, np.int64)
+    coarse = datasets.pooled(datasets.Dataset("c", images, label, images, label), 3)
+    assert coarse.train_images.tolist() == [[[[0.0, 1.0, 0.0]]]]
+
+
+@pytest.mark.parametrize("side", [0, -2, 3])
+def test_pooling_must_divide(side: int) -> None:
+    images, label = np.zeros((1, 4, 6), np.float32), np.zeros(1, np.int64)
+    data = datasets.Dataset("odd", images, label, images, label)
+    with pytest.raises(DatasetError, match=f"4 x 6 pixels cannot be pooled by {side}"):
+        datasets.pooled(data, side)

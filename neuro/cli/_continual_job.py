@@ -201,7 +201,7 @@ def conditions(request: Request) -> dict[str, Condition]:
     NeuroError
         If a preset does not exist or a setting is unknown or impossible.
     """
-    made = {}
+    made: dict[str, Condition] = {}
     for name in request.names:
         if name in OTHER_LEARNERS:
             made[name] = _baseline(request, made[request.asked], OTHER_LEARNERS[name])

@@ -91,7 +91,7 @@ def continual(
     scenario: Annotated[
         str,
         typer.Option(
-            help="class: which of all classes is it? task, for ff: told the task, which of its "
+            help="class: which of all classes is it? task, for ff and sg: told the task, which of its "
             "classes?"
         ),
     ] = "class",

@@ -190,10 +190,11 @@ def _row(own: dict[str, Any], shared: dict[str, Any], path: Path, where: str) ->
     options["settings"] = {**_settings(inherited, where), **_settings(own, where)}
     if "preset" in options and options["preset"].endswith(".json"):
         options["preset"] = str(path.parent / options["preset"])
-    if options.get("scenario") == "task" and options.get("learner", "ep") != "ff":
+    learner = options.get("learner", "ep")
+    if options.get("scenario") == "task" and learner not in _TOLD:
         raise JobError(
-            f"{where}: scenario 'task' is for learner 'ff' only, not "
-            f"{options.get('learner', 'ep')!r}; write learner = \"ff\" or scenario = \"class\""
+            f"{where}: scenario 'task' is for learners {' and '.join(map(repr, _TOLD))} only, not "
+            f"{learner!r}; write one of them, or scenario = \"class\""
         )
     taken = {key: value for key, value in options.items() if key in _OPTIONS}
     conditions = {}
@@ -320,6 +321,9 @@ _OPTIONS = (
     *("class_order", "blur", "pool", "settings"),
 )
 """What is handed on to :func:`neuro.learning.condition.condition`."""
+
+_TOLD = ("ff", "sg")
+"""Learners that can be told the task of an image."""
 
 _RIVALS = (("images_per_task", "images_per_class"), ("classes_per_task", "tasks"))
 """Two ways to say one thing: a row's replaces the table's."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from neuro.dataset_name import CONV, DatasetName
 from neuro.datasets import Dataset, pooled
@@ -20,7 +20,7 @@ from neuro.learning.protocol import ContinualProtocol
 from neuro.learning.settings import Settings
 from neuro.learning.sleep import BACKEND_GATES
 
-SLEEPING = ("ep", "bptt", "ff")
+SLEEPING: tuple[str, ...] = get_args(presets.Sleeping)
 """Learners whose network can sleep."""
 
 PREDICTIVE = ("pc", "pc-chain")

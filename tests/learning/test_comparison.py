@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from neuro.datasets import Dataset
 from neuro.errors import JobError
 from neuro.learning.comparison import Comparison, read_comparison
 from neuro.learning.comparison_table import (
@@ -88,6 +90,53 @@ def test_rows_inherit_from_the_table(tmp_path: Path) -> None:
     found = c.conditions["digits"]  # beside the table's file, wherever the command runs
     assert found.preset.rate == 42.0
     assert found.preset.images_per_task == found.protocol.images_per_task == 12
+
+
+def test_rows_choose_sequences_of_tasks(tmp_path: Path) -> None:
+    table = read(
+        tmp_path,
+        """
+        [table]
+        protocol = "permuted"
+        tasks = 4
+        images_per_class = 7
+        test_images = 20
+        sleep = "reference"
+        pool = 2
+        [[row]]
+        name = "a"
+        [[row]]
+        name = "b"
+        protocol = "split"
+        classes_per_task = 5
+        class_order = "shuffled"
+        images_per_task = 9
+        blur = 0.25
+        [[row]]
+        name = "c"
+        learner = "sg"
+        """,
+    )
+    a, b, c = (row.conditions["digits"] for row in table.rows)
+    assert (a.protocol.kind, a.protocol.tasks, a.protocol.images_per_class) == ("permuted", 4, 7)
+    assert (a.protocol.images_per_task, a.protocol.test_images) == (None, 20)
+    assert (a.backend, a.pool) == ("reference", 2)
+    # What a row says in one way replaces what the table says in another.
+    assert (b.protocol.tasks, b.protocol.classes_per_task) == (None, 5)
+    assert (b.protocol.images_per_task, b.protocol.images_per_class) == (9, None)
+    assert (b.protocol.class_order, b.protocol.blur) == ("shuffled", 0.25)
+    assert c.backend is None  # it cannot sleep, whatever the table says
+    assert c.to_json()["protocol"]["kind"] == "permuted"
+
+
+def test_learners_are_shown_the_pixels_that_suit_them() -> None:
+    made = {name: condition("mnist", learner=name) for name in ("ep", "sg")}
+    for name, large, small in (("ep", 28, 8), ("sg", 14, 8)):
+        for side, shown in ((28, large), (8, small)):
+            images, label = np.zeros((1, side, side), np.float32), np.zeros(1, np.int64)
+            data = Dataset("x", images, label, images, label)
+            assert made[name].shown(data).shape == (shown, shown)
+            assert replace(made[name], pool=4).shown(data).shape == (side // 4, side // 4)
 
 
 def test_joint_rows_leave_out_what_protects_earlier_tasks(tmp_path: Path) -> None:
@@ -169,7 +218,7 @@ ROW = '[[row]]\nname = "EP"\n'
         (ROW + "seeds = [1, -1]\n", "row 1 ('EP'): seeds is [1, -1]; give a range"),
         (ROW + "datasets = []\n", "row 1 ('EP'): datasets is []; give names of data sets"),
         (ROW + 'device = "cpu"\n', "row 1 ('EP'): unknown key 'device'"),
-        (ROW + 'scenario = "task"\n', "row 1 ('EP'): scenario 'task' is for learner 'ff' only"),
+        (ROW + 'scenario = "task"\n', "row 1 ('EP'): scenario 'task' is for learners 'ff' and 'sg'"),
         (ROW + 'learner = "gd"\n', "row 1 ('EP'), data set 'digits': no learner 'gd'; there are"),
         (ROW + 'regulariser = "ewc"\n', "'digits': regulariser 'ewc' goes with learner 'ff' only"),
         (ROW + "set.epoch = 1\n", "row 1 ('EP'), data set 'digits': preset: unknown setting"),
@@ -184,6 +233,11 @@ ROW = '[[row]]\nname = "EP"\n'
         (ROW + 'joint = true\nsleep = "reference"\n', "sleep is 'reference', but joint training"),
         (ROW + "joint = true\nrehearsal = 0.1\n", "rehearsal is 0.1, but joint training has no"),
         (ROW + '[[row]]\nsleep = "none"\n', 'row 2: it has no name; write name = "..."'),
+        (ROW + 'protocol = "sorted"\n', 'protocol is \'sorted\'; give "split" or "permuted" or'),
+        (ROW + "blur = -1\n", "row 1 ('EP'): blur is -1; give 0 or more"),
+        (ROW + 'class_order = "random"\n', "class_order is 'random'; give \"label\" or"),
+        (ROW + "tasks = 5\nclasses_per_task = 3\n", "'digits': tasks is 5 and classes_per_task 3"),
+        (ROW + 'learner = "sg"\nsleep = "reference"\n', "learner 'sg' does not sleep"),
         (ROW + ROW, "row 2 ('EP'): another row has the same name; give each its own"),
     ],
 )
@@ -198,6 +252,8 @@ def test_mistakes_are_named_with_their_row(text: str, message: str, tmp_path: Pa
     [
         ('sleep = "deep"\n', "row 'EP', data set 'digits': sleep 'deep' is not available: no b"),
         ('set.dynamics = "fast"\n', "row 'EP', data set 'digits': "),
+        ("pool = 3\n", "row 'EP', data set 'digits': data set 'digits': images of 8 x 8 pixels"),
+        ("tasks = 3\n", "row 'EP', data set 'digits': tasks is 3, but the classes"),
     ],
 )
 def test_what_only_a_network_shows_is_refused_before_it_runs(
