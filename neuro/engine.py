@@ -87,6 +87,10 @@ class Engine(ABC):
     def write(self, name: str, value: NDArray[np.generic]) -> None:
         """Replace an array's value (already checked: shape and dtype are the program's)."""
 
+    def was_set(self, name: str) -> bool:
+        """Whether an array may have been written since compilation; True if nobody knows."""
+        return True
+
     @abstractmethod
     def state(self) -> State:
         """A checkpoint of everything that the next step depends on."""

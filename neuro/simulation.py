@@ -422,7 +422,7 @@ class Simulation:
         self._check_state(state)
         arrays = dict(state.arrays)
         for array in self._program.arrays.values():
-            if array.name not in arrays:
+            if array.name not in arrays and self._engine.was_set(array.name):
                 now = self._engine.read(array.name)
                 initial = np.broadcast_to(array.initial, now.shape)
                 if not np.array_equal(now, initial):

@@ -146,7 +146,10 @@ class BlockDelivery(Delivery[SpikeList]):
             for other in shares[1:]:
                 share = share * other
             found = _sums(share, weights)
-        out.copy_(found.expand(rows, *found.shape[1:]).reshape(out.shape))
+        target = out.unflatten(-1, (blocks.count, blocks.n_post))
+        if len(found) != rows:  # the same for all items
+            found = found.expand(rows, *found.shape[1:])
+        target.copy_(found if target.dim() == 3 else found.reshape(target.shape))
 
     def _in_order(self, weights: Tensor, shares: list[Tensor], rows: int) -> Tensor:
         """One source unit of each block after the other, for some rows at a time."""

@@ -105,7 +105,8 @@ class TorchEngine(Engine):
             feed.load(start, start + count)
             if population in self._histories:
                 history = self._histories[population]
-                history.load(feed.events(start - history.before, start + count), start)
+                events = feed.events(start - history.before, start + count)
+                history.load(events, start, count)
 
     def _pass(self, count: int) -> None:
         for first in range(0, count, self._block):
@@ -215,6 +216,10 @@ class TorchEngine(Engine):
         return lambda j: history.rows[history.before + j]
 
     # --- state ---
+
+    def was_set(self, name: str) -> bool:
+        """Whether an array was ever written from outside."""
+        return self._memory.was_set(name)
 
     def read(self, name: str) -> NDArray[Any]:
         """A copy of an array's value; with an item axis in front where items differ."""

@@ -61,6 +61,10 @@ class Memory:
         """Whether an array is one number for the network."""
         return not self._program.arrays[name].domain
 
+    def was_set(self, name: str) -> bool:
+        """Whether an array was ever written from outside."""
+        return name in self._written
+
     def watch(self, name: str, call: Callable[[], None]) -> None:
         """Have something called after an array was set from outside."""
         self._watchers.setdefault(name, []).append(call)
@@ -87,7 +91,7 @@ class Memory:
                 f" it; give one value of shape {array.initial.shape}"
             )
         self._written.add(name)
-        self.tensors[name].copy_(self._tensor(np.asarray(value)))
+        self.tensors[name].copy_(self._seen(np.asarray(value)))
         for call in self._watchers.get(name, ()):
             call()
 
@@ -98,6 +102,12 @@ class Memory:
             for name, array in self._program.arrays.items()
             if not array.constant or name in self._written
         }
+
+    @staticmethod
+    def _seen(value: NDArray[Any]) -> Tensor:
+        """Numbers of the caller, to be copied from."""
+        whole = value.flags.writeable and all(stride >= 0 for stride in value.strides)
+        return torch.from_numpy(value if whole else value.copy())
 
     def _tensor(self, value: NDArray[Any]) -> Tensor:
         dtype = torch.bool if value.dtype.kind == "b" else self.dtype

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuro.backends.torch import single
 from neuro.backends.torch.blocks import BlockDelivery, Blocks, BlockSynapses, deliverable
 from neuro.backends.torch.convolution import ConvolutionDelivery
 from neuro.backends.torch.delivery import Delivery, ItemRows, SharedRows
@@ -114,6 +115,8 @@ class Projections:
             return BlockDelivery(memory, blocks, weights, step.factors, ordered)
         if isinstance(c, Convolution):
             return ConvolutionDelivery(memory, c, weights, step.factors, ordered)
+        if isinstance(c, Sparse) and single.deliverable(self._wiring(step), step):
+            return single.SingleDelivery(memory, self._wiring(step), weights)
         if as_matrix(self._program, step):
             return self._shared(weights, self._wiring(step).as_matrix)
         if isinstance(c, Sparse):

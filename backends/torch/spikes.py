@@ -351,9 +351,13 @@ class History:
             found = self._lists[row] = MaskedSpikes(self.rows[row])
         return found
 
-    def load(self, events: Events, start: int) -> None:
-        """Take over what a source emits; ``start`` is the first step of the chunk."""
-        self.clear()
+    def load(self, events: Events, start: int, steps: int = 0) -> None:
+        """Take over what was emitted until the end of the first ``steps`` steps of the chunk.
+
+        ``start`` is the first of them. Truth values of later ones mean nothing.
+        """
+        self.masks[: self.before + steps].zero_()
+        self._lists = [None] * len(self._lists)
         row = (events.steps - (start - self.before)) * self.items + events.items
         place = torch.from_numpy(row * self.size + events.units).to(self.masks.device)
         self.masks.view(-1).index_fill_(0, place, True)
@@ -374,8 +378,3 @@ class History:
         self._lists = [None] * len(self._lists)
         if self.before:
             self.masks[: self.before] = self.masks[steps : steps + self.before].clone()
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.masks.zero_()
-        self._lists = [None] * len(self._lists)

@@ -40,7 +40,7 @@ def both(text: str, precision: str):
     class Scope:
         local = {}
 
-        def value(self, array, side):
+        def value(self, array, side, group=1):
             return memory.tensors[array][0]
 
     function = Expressions(memory).function(expr)
