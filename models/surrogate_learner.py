@@ -54,9 +54,6 @@ class SGLearner:
         What protects earlier tasks.
     activity_max : list of float
         Empty: this network does not sleep.
-    buffer_bytes : int
-        Bytes of the images kept for rehearsal, for the ledger. The learner cannot tell which of
-        the images it is given are rehearsed: whoever keeps them sets it.
     """
 
     def __init__(
@@ -87,7 +84,6 @@ class SGLearner:
         )
         self.regulariser = REGULARISERS[preset.regulariser](preset)
         self.activity_max: list[float] = []
-        self.buffer_bytes = 0
 
     def fit(
         self,
@@ -125,10 +121,11 @@ class SGLearner:
         dict
             ``memory_bytes``: of ``weights``, ``gradients``, ``optimiser``, ``regulariser``,
             ``activations`` (what autograd keeps for a batch; the errors of its backward pass come
-            on top), ``buffer`` and ``total``, from the arrays themselves. The next, for an image
-            of the last prediction (None before one): ``spikes_per_sample`` (hidden units),
-            ``input_spikes_per_sample``, ``synaptic_operations_per_sample`` and
-            ``joule_per_sample`` (:func:`neuro.learning.ledger.inference_energy`).
+            on top) and ``total``, from the arrays themselves; the protocol adds the images that
+            rehearsal keeps. The next, for an image of the last prediction (None before one):
+            ``spikes_per_sample`` (hidden units), ``input_spikes_per_sample``,
+            ``synaptic_operations_per_sample`` and ``joule_per_sample``
+            (:func:`neuro.learning.ledger.inference_energy`).
         """
         return {"memory_bytes": self._memory(), **self._work()}
 
@@ -140,7 +137,6 @@ class SGLearner:
             "optimiser": array_bytes(model.optimiser_arrays),
             "regulariser": array_bytes(arrays_of(self.regulariser)),
             "activations": self._activations(),
-            "buffer": self.buffer_bytes,
         }
         return {**memory, "total": sum(memory.values())}
 
