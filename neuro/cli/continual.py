@@ -91,8 +91,8 @@ def continual(
     scenario: Annotated[
         str,
         typer.Option(
-            help="class: which of all classes is it? task, for ff and sg: told the task, which of its "
-            "classes?"
+            help="class: which of all classes is it? task, for ff and sg: told the task, which "
+            "of its classes?"
         ),
     ] = "class",
     protocol: Annotated[

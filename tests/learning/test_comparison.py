@@ -218,7 +218,7 @@ ROW = '[[row]]\nname = "EP"\n'
         (ROW + "seeds = [1, -1]\n", "row 1 ('EP'): seeds is [1, -1]; give a range"),
         (ROW + "datasets = []\n", "row 1 ('EP'): datasets is []; give names of data sets"),
         (ROW + 'device = "cpu"\n', "row 1 ('EP'): unknown key 'device'"),
-        (ROW + 'scenario = "task"\n', "row 1 ('EP'): scenario 'task' is for learners 'ff' and 'sg'"),
+        (ROW + 'scenario = "task"\n', "'EP'): scenario 'task' is for learners 'ff' and 'sg'"),
         (ROW + 'learner = "gd"\n', "row 1 ('EP'), data set 'digits': no learner 'gd'; there are"),
         (ROW + 'regulariser = "ewc"\n', "'digits': regulariser 'ewc' goes with learner 'ff' only"),
         (ROW + "set.epoch = 1\n", "row 1 ('EP'), data set 'digits': preset: unknown setting"),
