@@ -179,7 +179,9 @@ class PredictiveChain:
         owners = [f"{kind}{i}" for i in range(top) for kind in "AE"] + [f"A{top}"]
         names = [f"A{top}.z", *(f"E{i}.e" for i in range(top)), *(f"{o}.spikes" for o in owners)]
         sizes = self.program.sizes
-        parts = {name: [np.zeros((0, sizes[name.split(".")[0]]))] for name in names}
+        parts: dict[str, list[Array]] = {
+            name: [np.zeros((0, sizes[name.split(".")[0]]))] for name in names
+        }
         for piece, count in self._answering.pieces(values):
             self._answering.run(self._answering.begin({**self._shared(), **piece}), self._steps)
             for name in names:
@@ -192,6 +194,10 @@ class PredictiveChain:
             np.stack(errors, axis=1),
             {owner: found[f"{owner}.spikes"].sum(axis=1) for owner in owners},
         )
+
+    def get_weights(self) -> list[NDArray[np.float64]]:
+        """Copies of the weights: W0, F0, W1, F1, …."""
+        return [w.astype(np.float64) for w in self.weights.values()]
 
     def fan_out(self) -> dict[str, float]:
         """Synapses that an event of each population meets."""
@@ -297,5 +303,5 @@ class _Stage:
 
     def read(self, name: str, count: int) -> Array:
         """An array of the first images shown, ``[count, …]``."""
-        value: Array = self.simulation.engine.read(name)
+        value: NDArray[Any] = self.simulation.engine.read(name)
         return value[None] if self._batch is None else value[:count]

@@ -37,8 +37,6 @@ class ChainLearner:
     ----------
     model : PredictiveChain
         The network.
-    activity_max : list of float
-        Empty: this network does not sleep.
     """
 
     def __init__(
@@ -65,7 +63,6 @@ class ChainLearner:
             precision=preset.precision,
             **options,
         )
-        self.activity_max: list[float] = []
         self._events: dict[str, float] | None = None
 
     def fit(
@@ -87,9 +84,10 @@ class ChainLearner:
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
         """Most active class unit of each image."""
-        return self.scores(images).argmax(axis=1)
+        answers: NDArray[np.int64] = self.scores(images).argmax(axis=1)
+        return answers
 
-    def scores(self, images: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+    def scores(self, images: NDArray[np.float32]) -> NDArray[np.floating]:
         """Activity of the class units, ``[n, classes]``."""
         found = self.model.respond(images)
         if len(images):

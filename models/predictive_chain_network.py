@@ -110,7 +110,8 @@ def chain_network(
             ("W", above, unit, "predicted", 1.0),
             ("F", unit, above, "below", d.upper_gain if i else d.error_gain),
         ):
-            rule = {"plasticity": _rule(kind, d), "factors": {"rate": (learning, "rate")}}
+            rule: dict[str, Any] = {"plasticity": _rule(kind, d)}
+            rule["factors"] = {"rate": (learning, "rate")}
             net.connect(
                 pre,
                 post,
