@@ -52,13 +52,12 @@ class SingleDelivery(Delivery[SpikeList]):
         weights = self._memory.tensors[self._weights]
         if self._order is not None:
             weights = weights.index_select(-1, self._order)
-        rows = arriving.reshape(-1, arriving.shape[-1])
-        shares = rows.to(weights.dtype)
-        out = out.view(len(rows), -1)
+        # Not the other way round: of the input of many steps, ``out`` may be a part.
+        shares = arriving.to(weights.dtype).view(*out.shape[:-1], -1)
         if self._copies:
-            shares = shares.unsqueeze(1)
+            shares = shares.unsqueeze(-2)
             out = out.unflatten(-1, (self._copies, -1))
             weights = weights.unflatten(-1, (self._copies, -1))
         else:
-            shares = shares.index_select(1, self._source)
+            shares = shares.index_select(-1, self._source)
         torch.mul(weights, shares, out=out)
