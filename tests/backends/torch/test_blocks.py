@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.sparse
 
 import neuro as nr
 from neuro.backends.torch import blocks as module
@@ -95,18 +94,3 @@ def test_items_of_a_batch_are_runs_of_their_own(options, kind):
                     assert np.array_equal(mine, recorded.traces[i])
                 else:
                     np.testing.assert_allclose(mine, recorded.traces[i], rtol=1e-9, atol=1e-11)
-
-
-def test_one_synapse_a_target_in_pieces_of_a_block():
-    # What a source sends in many steps is delivered together; the last piece is shorter.
-    net = nr.Network(seed=2)
-    source = net.population("in", nr.Poisson(200.0), 4)
-    cells = net.population("cells", nr.LeakyIntegrator(tau_m=10e-3), (3, 4))
-    net.connect(source, cells, scipy.sparse.csr_array(np.tile(np.diag([0.3, 1.0, -2.0, 0.7]), 3)))
-    net.connect(source, cells, scipy.sparse.csr_array(np.roll(np.tile(np.eye(4), 3), 1, axis=1)))
-    net.record("cells", "v")
-    with nr.compile(net) as sim:
-        expected = sim.run_steps(23, False).trace("cells", "v")
-    with nr.compile(net, "torch", device="cpu", batch=2) as sim:
-        sim.engine._block = 5
-        assert np.array_equal(sim.run_steps(23, False).trace("cells", "v")[0], expected)

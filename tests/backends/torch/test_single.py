@@ -49,3 +49,19 @@ def test_single_synapses(kind, plastic, delivery):
         sim.set_values("pre", "x", np.array([[0.0] * 5, [0.5] * 5, [0.0] * 5]))
         found = [sim.run_steps(20, False).trace("post", "y", item=i) for i in (0,)]
     assert np.array_equal(found[0], expected)
+
+
+def test_one_synapse_a_target_in_pieces_of_a_block():
+    # What a source sends in many steps is delivered together; the last piece is shorter.
+    net = nr.Network(seed=2)
+    source = net.population("in", nr.Poisson(200.0), 4)
+    cells = net.population("cells", nr.LeakyIntegrator(tau_m=10e-3), (3, 4))
+    net.connect(source, cells, scipy.sparse.csr_array(np.tile(np.diag([0.3, 1.0, -2.0, 0.7]), 3)))
+    turned = scipy.sparse.csr_array(np.roll(np.tile(np.eye(4), 3), 1, axis=1))
+    net.connect(source, cells, turned, name="turned")
+    net.record("cells", "v")
+    with nr.compile(net) as sim:
+        expected = sim.run_steps(23, False).trace("cells", "v")
+    with nr.compile(net, "torch", device="cpu", batch=2) as sim:
+        sim.engine._block = 5
+        assert np.array_equal(sim.run_steps(23, False).trace("cells", "v")[0], expected)
