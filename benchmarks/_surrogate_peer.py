@@ -116,8 +116,8 @@ def main(path: str) -> None:
     torch.set_num_threads(1)
     print(json.dumps(metadata.version("snntorch")), flush=True)
     for line in sys.stdin:
-        question, *path = line.split(maxsplit=1)
-        answer = gradient(case, path[0].rstrip("\n")) if path else train(case, question)
+        question, _, file = line.strip().partition(" ")
+        answer = gradient(case, file) if file else train(case, question)
         print(json.dumps(answer), flush=True)
 
 
