@@ -57,6 +57,20 @@ def test_accuracy_lines_are_means_and_begin_with_their_task() -> None:
     assert ticks == ["train 1\n0 & 1", "sleep", "train 2\n2 & 3", "sleep"]
 
 
+def test_tasks_that_are_told_apart_by_name_may_be_untested_before_they_begin() -> None:
+    never_slept = replace(
+        result(0, slept=False),
+        accuracy_matrix=((1.0, None, 1.0), (1.0, None, 1.0), (0.2, 0.8, 0.5), (0.2, 0.8, 0.5)),
+    )
+    figure = plotting.accuracy_over_time({"a": [never_slept]}, GROUPS, ["0°", "90°"])
+    (ax,) = figure.axes
+    lines = {line.get_label(): np.array(line.get_xydata()) for line in ax.get_lines()}
+    assert lines["0°"] == pytest.approx(np.array([[0.0, 1.0], [1.0, 0.2]]))
+    assert lines["90°"] == pytest.approx(np.array([[1.0, 0.8]]))
+    assert lines["all"][:, 1] == pytest.approx([1.0, 0.5])
+    assert figure.legends[0].get_title().get_text() == "task"
+
+
 def test_confusion_panels_are_row_fractions_summed_over_seeds() -> None:
     figure = plotting.confusion_matrices([result(0), result(1)])
     before, after = figure.axes[:2]
