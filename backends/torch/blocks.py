@@ -146,7 +146,7 @@ class BlockDelivery(Delivery[SpikeList]):
             for other in shares[1:]:
                 share = share * other
             found = _sums(share, weights)
-        target = out.unflatten(-1, (blocks.count, blocks.n_post))
+        target = out.view(*out.shape[:-1], blocks.count, blocks.n_post)
         if len(found) != rows:  # the same for all items
             found = found.expand(rows, *found.shape[1:])
         target.copy_(found if target.dim() == 3 else found.reshape(target.shape))

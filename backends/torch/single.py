@@ -56,8 +56,8 @@ class SingleDelivery(Delivery[SpikeList]):
         shares = arriving.to(weights.dtype).view(*out.shape[:-1], -1)
         if self._copies:
             shares = shares.unsqueeze(-2)
-            out = out.unflatten(-1, (self._copies, -1))
-            weights = weights.unflatten(-1, (self._copies, -1))
+            out = out.view(*out.shape[:-1], self._copies, -1)
+            weights = weights.view(*weights.shape[:-1], self._copies, -1)
         else:
             shares = shares.index_select(-1, self._source)
         torch.mul(weights, shares, out=out)

@@ -149,7 +149,7 @@ class FlatSpikes(SpikeList):
         return np.searchsorted(self._flat, np.arange(self.rows + 1) * self.size)
 
 
-class MaskedSpikes(FlatSpikes):
+class MaskedSpikes(SpikeList):
     """Spikes given by truth values, listed only when somebody asks for the list.
 
     Parameters
@@ -159,7 +159,7 @@ class MaskedSpikes(FlatSpikes):
     """
 
     def __init__(self, mask: Tensor) -> None:
-        SpikeList.__init__(self, *mask.shape, mask.device)
+        super().__init__(*mask.shape, mask.device)
         self._mask, self._on_host = mask, mask.numpy().reshape(-1)
 
     def __len__(self) -> int:
@@ -170,8 +170,24 @@ class MaskedSpikes(FlatSpikes):
         return int(np.count_nonzero(self._on_host))
 
     @cached_property
-    def _flat(self) -> IntArray:
-        return np.flatnonzero(self._on_host)
+    def _list(self) -> FlatSpikes:
+        flat = np.flatnonzero(self._on_host)
+        return FlatSpikes(flat, self.rows, self.size, self._device)
+
+    @property
+    def flat(self) -> IntArray:
+        """Where they are true."""
+        return self._list.flat
+
+    @property
+    def unit(self) -> IntArray:
+        """Of the list."""
+        return self._list.unit
+
+    @property
+    def edges(self) -> IntArray:
+        """Of the list."""
+        return self._list.edges
 
     def mask(self) -> Tensor:
         """As given."""
