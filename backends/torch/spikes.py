@@ -159,7 +159,8 @@ class MaskedSpikes(SpikeList):
     """
 
     def __init__(self, mask: Tensor) -> None:
-        super().__init__(*mask.shape, mask.device)
+        rows, size = mask.shape
+        super().__init__(rows, size, mask.device)
         self._mask, self._on_host = mask, mask.numpy().reshape(-1)
 
     def __len__(self) -> int:
