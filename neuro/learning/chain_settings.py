@@ -131,7 +131,7 @@ class ChainSettings(Settings):
 
         .. math:: \eta = \max(\eta_0 / \sqrt{1 + n / n_0},\, \eta_{min})
         """
-        falling = self.learning_rate / (1.0 + learned / self.rate_samples) ** 0.5
+        falling: float = self.learning_rate / (1.0 + learned / self.rate_samples) ** 0.5
         return max(falling, self.rate_floor)
 
 
