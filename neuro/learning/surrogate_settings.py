@@ -59,8 +59,10 @@ class SurrogateSettings(Settings):
         super().__post_init__()
 
 
-#: Strengths for class-incremental learning; permuted images go better with 100 for ewc.
-STRENGTHS: Mapping[str, float] = {"ewc": 1e3, "isi-cv": 0.03, "uniform": 0.03, "shuffled": 0.03}
+#: Strengths for class-incremental learning. That of ewc was not tuned; the others are the best of
+#: 0.03, 3 and 300 for isi-cv on validation images of MNIST (two seeds).
+#: Permuted images go better with 100 for ewc, and about 0.1 for importance by spike intervals.
+STRENGTHS: Mapping[str, float] = {"ewc": 1e3, "isi-cv": 3.0, "uniform": 3.0, "shuffled": 3.0}
 
 _DIGITS = SurrogateSettings(hidden=(100,), epochs=10)
 _IMAGES = SurrogateSettings()
