@@ -8,6 +8,7 @@ which class, which of them learns an image, how many samples each has learned.
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,32 @@ class PredictiveColumns:
             "options": options,
         }
         self._lessons: dict[int, Stage] = {}
+
+    def on(
+        self, backend: str, *, precision: str | None = None, **options: Any
+    ) -> PredictiveColumns:
+        """A copy of these columns that another backend simulates.
+
+        Parameters
+        ----------
+        backend : str
+        precision : {"float32", "float64"}, optional
+            As here when not given.
+        **options
+            Of the backend.
+
+        Returns
+        -------
+        PredictiveColumns
+            With what was learned so far; neither learns from the other any more.
+        """
+        precision = precision or self._where["precision"]
+        sizes = self.inputs, self.pool.n_classes, self.seed
+        other = PredictiveColumns(
+            self.settings, *sizes, backend=backend, precision=precision, **options
+        )
+        other.pool, other.shown = deepcopy(self.pool), self.shown
+        return other
 
     # --- learning ---
 
