@@ -98,6 +98,14 @@ class ColumnWeights:
         """Those of some columns, as an index of the leading axes says."""
         return ColumnWeights(self.feedback[index], self.feedforward[index], self.prior[index])
 
+    def astype(self, precision: str) -> ColumnWeights:
+        """A copy in float32 or float64."""
+        return ColumnWeights(
+            self.feedback.astype(precision),
+            self.feedforward.astype(precision),
+            self.prior.astype(precision),
+        )
+
     def __sub__(self, other: ColumnWeights) -> ColumnWeights:
         return ColumnWeights(
             self.feedback - other.feedback,

@@ -34,6 +34,9 @@ STARTS = 256
 """Images whose random starts are drawn together."""
 
 
+Change = tuple[int, ColumnWeights]
+"""A column, and what an image changes of its weights."""
+
 RECORDED = ("A0", "E0", "A1")
 """Populations whose events are counted."""
 
@@ -78,7 +81,7 @@ class PredictiveColumns:
     backend : str
         What simulates the network.
     precision : {"float32", "float64"}
-        Of the simulation; the pool itself is kept in float64.
+        Of the simulation and of the weights.
     **options
         Of the backend; for ``torch`` sums in any order (``ordered=False``) unless told otherwise.
 
@@ -102,7 +105,7 @@ class PredictiveColumns:
         **options: Any,
     ) -> None:
         self.settings, self.seed, self.inputs = settings, seed, inputs
-        self.pool = ColumnPool(settings, inputs, n_classes, seed)
+        self.pool = ColumnPool(settings, inputs, n_classes, seed, precision)
         self.shown = 0
         if backend == "torch":
             options = {"ordered": False, "delivery": "dense", **options}
@@ -137,6 +140,7 @@ class PredictiveColumns:
             self.settings, *sizes, backend=backend, precision=precision, **options
         )
         other.pool, other.shown = deepcopy(self.pool), self.shown
+        other.pool.weights = self.pool.weights.astype(precision)
         return other
 
     # --- learning ---
@@ -155,30 +159,59 @@ class PredictiveColumns:
                 f"learn: images {images.shape} and labels {np.shape(labels)}; expected"
                 f" [n, {self.inputs}] and [n]"
             )
-        pool, settings = self.pool, self.settings
-        candidates = pool.candidates([int(label) for label in labels])
-        slots = max(len(columns) for columns in candidates.values())
-        stage = self._lesson(slots)
+        given = [int(label) for label in labels]
+        columns = {label: self.pool.of_class(label) for label in given}
+        spares = self.pool.spares(given)
         start = self._starts("training", self.shown, images)
-        changes: list[tuple[int, ColumnWeights]] = []
-        for first in range(0, len(images), stage.items):
-            part = slice(first, min(first + stage.items, len(images)))
-            own = [candidates[int(label)] for label in labels[part]]
-            places = np.array([np.resize(columns, slots) for columns in own])
-            before = pool.weights[places]
-            power = stage.show(start[part], before)
-            totals = stage.totals(len(own))
-            gates = np.zeros(places.shape)
-            for i, columns in enumerate(own):
-                label = int(labels[first + i])
-                j = pool.learner(label, columns, power[i, : len(columns)], totals[i])
-                pool.label[columns[j]] = label
-                gates[i, j] = settings.rate(pool.learned[columns[j]])
-            after, learners = stage.learn(gates), gates.argmax(axis=1)
-            for i, j in enumerate(learners):
-                changes.append((int(places[i, j]), after[i, j] - before[i, j]))
-        pool.add(changes, stream(self.seed, "rounding", self.shown))
+        known = np.array([i for i, label in enumerate(given) if len(columns[label])], np.int64)
+        recruits = {i: spares[label] for i, label in enumerate(given) if not len(columns[label])}
+        changes: dict[int, Change] = {}
+        if len(known):
+            slots = max(len(own) for own in columns.values())
+            stage = self._lesson(slots)
+            for first in range(0, len(known), stage.items):
+                part = known[first : first + stage.items]
+                places = np.array([np.resize(columns[given[i]], slots) for i in part])
+                before = self.pool.weights[places]
+                power, totals = stage.show(start[part], before), stage.totals(len(part))
+                gates = np.zeros(places.shape)
+                for row, i in enumerate(part):
+                    own, spare = columns[given[i]], spares.get(given[i])
+                    column = self.pool.learner(own, power[row, : len(own)], totals[row], spare)
+                    if column == spare:
+                        recruits[int(i)] = column
+                    else:
+                        gates[row, places[row].tolist().index(column)] = self._rate(column)
+                after = stage.learn(gates)
+                for row, j in zip(*np.nonzero(gates), strict=True):
+                    change = after[row, j] - before[row, j]
+                    changes[int(part[row])] = (int(places[row, j]), change)
+        if recruits:
+            changes |= self._recruit(recruits, start)
+            self.pool.label[list(recruits.values())] = [given[i] for i in recruits]
+        in_order = [changes[i] for i in sorted(changes)]
+        self.pool.add(in_order, stream(self.seed, "rounding", self.shown))
         self.shown += len(images)
+
+    def _recruit(self, recruits: dict[int, int], start: Start) -> dict[int, Change]:
+        """Images by number, and the free column that each is shown to and that learns it.
+
+        A column meets an image in the same way whether others are there or not, so those that are
+        rarely needed are not simulated for every image.
+        """
+        stage, changes = self._lesson(1), {}
+        for first in range(0, len(recruits), stage.items):
+            part = list(recruits)[first : first + stage.items]
+            places = np.array([[recruits[i]] for i in part])
+            before = self.pool.weights[places]
+            stage.show(start[part], before)
+            after = stage.learn(np.array([[self._rate(recruits[i])] for i in part]))
+            for row, i in enumerate(part):
+                changes[i] = (recruits[i], after[row, 0] - before[row, 0])
+        return changes
+
+    def _rate(self, column: int) -> float:
+        return self.settings.rate(self.pool.learned[column])
 
     def _lesson(self, slots: int) -> Stage:
         """The network in which so many columns learn."""
@@ -312,7 +345,7 @@ class PredictiveColumns:
                     f"{path} holds columns of another run (seed, inputs, classes, settings):"
                     f" {theirs}; here they are {ours}"
                 )
-            pool = ColumnPool(self.settings, inputs, n_classes, seed)
+            pool = ColumnPool(self.settings, inputs, n_classes, seed, self._where["precision"])
             used = kept["used"]
             pool.label[used], pool.learned[used] = kept["label"], kept["learned"]
             pool.weights.feedback[used] = kept["feedback"]

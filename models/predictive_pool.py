@@ -31,6 +31,8 @@ class ColumnPool:
     inputs, n_classes : int
     seed : int
         Of the weights of fresh columns.
+    precision : {"float32", "float64"}
+        Of all weights.
 
     Attributes
     ----------
@@ -43,7 +45,12 @@ class ColumnPool:
     """
 
     def __init__(
-        self, settings: PredictiveSettings, inputs: int, n_classes: int, seed: int
+        self,
+        settings: PredictiveSettings,
+        inputs: int,
+        n_classes: int,
+        seed: int,
+        precision: str = "float64",
     ) -> None:
         if settings.columns < n_classes:
             raise DescriptionError(
@@ -57,7 +64,7 @@ class ColumnPool:
             draw.normal(0.0, size, (k, m, inputs)),
             draw.normal(0.0, size, (k, inputs, m)),
             np.full((k, m), settings.prior),
-        )
+        ).astype(precision)
         self.label = np.full(k, FREE, np.int64)
         self.learned = np.zeros(k, np.int64)
 
@@ -70,8 +77,8 @@ class ColumnPool:
         """Columns that stand for any class."""
         return np.flatnonzero(self.label != FREE)
 
-    def candidates(self, labels: Sequence[int]) -> dict[int, IntArray]:
-        """Columns that may learn an image of each class: its own, and one that may be recruited.
+    def spares(self, labels: Sequence[int]) -> dict[int, int]:
+        """Free columns that may be recruited for classes: none for a class with a young one.
 
         A free column for every class that has none yet is kept back, so that a class that comes
         late finds one.
@@ -83,33 +90,36 @@ class ColumnPool:
             young = np.any(self.learned[own] < self.settings.maturity)
             unseen = self.n_classes - len(set(self.label[self.used]) | {label})
             if free and (not len(own) or (not young and len(free) > unseen)):
-                own = np.append(own, free.pop(0))
-            found[label] = own
+                found[label] = int(free.pop(0))
         return found
 
-    def learner(self, label: int, candidates: IntArray, power: FloatArray, total: float) -> int:
-        """Which of the candidates learns an image: its place among them.
+    def learner(self, columns: IntArray, power: FloatArray, total: float, spare: int | None) -> int:
+        """Which column learns an image.
 
         Parameters
         ----------
-        label : int
-            Class of the image.
-        candidates : ndarray of int
-            As :meth:`candidates` gives them.
-        power : ndarray, shape [candidates]
+        columns : ndarray of int
+            Those of the image's class.
+        power : ndarray, shape [columns]
             Error that each leaves.
         total : float
             Power of the image itself.
+        spare : int or None
+            Free column that may be recruited.
+
+        Returns
+        -------
+        int
+            The column of least error. When all mature columns are surprised, the class's young
+            column, or else the spare one.
         """
-        mine = self.label[candidates] == label
-        mature = mine & (self.learned[candidates] >= self.settings.maturity)
-        young = np.flatnonzero(~mature)
-        new = not mine.any()
-        if mature.any():
-            new = new or bool(power[mature].min() > self.settings.surprise * total)
-        if new and len(young):
-            return int(young[0])
-        return int(np.where(mine, power, np.inf).argmin())
+        mature = self.learned[columns] >= self.settings.maturity
+        surprised = mature.any() and power[mature].min() > self.settings.surprise * total
+        if surprised and not mature.all():
+            return int(columns[~mature][0])
+        if surprised and spare is not None:
+            return spare
+        return int(columns[power.argmin()])
 
     def add(
         self, changes: Sequence[tuple[int, ColumnWeights]], rounding: np.random.Generator

@@ -38,7 +38,7 @@ class Start:
     def __len__(self) -> int:
         return len(self.rates)
 
-    def __getitem__(self, part: slice) -> Start:
+    def __getitem__(self, part: Any) -> Start:
         return Start(self.rates[part], self.phases[part], self.membranes[part])
 
 
@@ -171,11 +171,11 @@ class Stage:
 
     def _power(self, population: str, count: int, columns: int) -> FloatArray:
         errors = self._values(population, "es", count, (columns, self._n))
-        return np.asarray(np.square(errors).sum(axis=2))
+        return np.asarray(np.square(errors, dtype=np.float64).sum(axis=2))
 
     def _values(self, owner: str, variable: str, count: int, shape: tuple[int, ...]) -> FloatArray:
-        values = self.simulation.values(owner, variable).reshape(self.items, *shape)[:count]
-        return np.asarray(values, np.float64)
+        values: FloatArray = self.simulation.values(owner, variable)
+        return values.reshape(self.items, *shape)[:count]
 
     def _placed(self, values: FloatArray, like: NDArray[Any]) -> NDArray[Any]:
         """One row an image as the engine has them; places without an image repeat the first."""

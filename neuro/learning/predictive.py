@@ -91,7 +91,7 @@ class PredictiveSettings(Settings):
     learning_rate: float = 0.6
     rate_samples: float = 50.0
     rate_floor: float = 0.005
-    weight_decay: float = 0.002
+    weight_decay: float = 0.005
     prior_rate: float = 0.01
     prior: float = 0.2
     initial_weights: float = 0.01

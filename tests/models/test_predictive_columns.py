@@ -34,41 +34,38 @@ def pool(columns=6, classes=3, **settings):
 
 
 def test_a_new_class_gets_a_free_column():
-    found = pool().candidates([2, 0, 2])
-    assert {c: list(columns) for c, columns in found.items()} == {2: [0], 0: [1]}
+    assert pool().spares([2, 0, 2]) == {2: 0, 0: 1}
 
 
 def test_a_young_column_is_not_joined_by_another():
     p = pool()
     p.label[:2], p.learned[:2] = [0, 1], [9, 10]
-    found = p.candidates([0, 1])
-    assert list(found[0]) == [0]  # learns on until it is mature
-    assert list(found[1]) == [1, 2]  # mature: an image may recruit another
+    assert p.spares([0, 1]) == {1: 2}  # class 0 learns on with its young one
 
 
 def test_free_columns_are_kept_back_for_classes_to_come():
     p = pool(columns=3)
     p.label[:2], p.learned[:2] = [0, 1], 50
-    assert list(p.candidates([0])[0]) == [0]  # the last one is for class 2
-    assert list(p.candidates([2])[2]) == [2]
+    assert p.spares([0]) == {}  # the last one is for class 2
+    assert p.spares([2]) == {2: 2}
     p.label[2] = 2
-    assert list(p.candidates([0])[0]) == [0]  # the pool is empty; nothing breaks
+    assert p.spares([0]) == {}  # the pool is empty; nothing breaks
 
 
 def test_who_learns():
     p = pool(surprise=0.4)
-    p.label[:3], p.learned[:3] = [0, 0, 1], [10, 10, 10]
-    mature = np.array([0, 1, 3])  # 3 is free
-    learner = p.learner
-    assert learner(0, mature, np.array([0.3, 0.2, 9.0]), 1.0) == 1  # predicts best
-    assert learner(0, mature, np.array([0.5, 0.41, 9.0]), 1.0) == 2  # all are surprised: a new one
-    assert learner(0, mature[:2], np.array([0.5, 0.41]), 1.0) == 1  # none is free
+    p.label[:2], p.learned[:2] = 0, 10
+    two = np.array([0, 1])
+    assert p.learner(two, np.array([0.3, 0.2]), 1.0, 3) == 1  # predicts best
+    assert p.learner(two, np.array([0.5, 0.41]), 1.0, 3) == 3  # all are surprised: a new one
+    assert p.learner(two, np.array([0.5, 0.41]), 2.0, 3) == 1  # of a stronger image that is little
+    assert p.learner(two, np.array([0.5, 0.41]), 1.0, None) == 1  # none is free
     p.label[3], p.learned[3] = 0, 3
-    assert learner(0, mature, np.array([0.5, 0.41, 9.0]), 1.0) == 2  # the young one learns on
-    assert learner(0, mature, np.array([0.5, 0.3, 0.1]), 1.0) == 2  # best, though young
-    assert learner(0, mature, np.array([0.5, 0.3, 0.35]), 1.0) == 1
-    p.label[:] = FREE
-    assert learner(1, np.array([4]), np.array([3.0]), 1.0) == 0  # the class's first column
+    three = np.array([0, 1, 3])
+    assert p.learner(three, np.array([0.5, 0.41, 9.0]), 1.0, None) == 3  # the young one learns on
+    assert p.learner(three, np.array([0.5, 0.3, 0.1]), 1.0, None) == 3  # best, though young
+    assert p.learner(three, np.array([0.5, 0.3, 0.35]), 1.0, None) == 1
+    assert p.learner(np.array([3]), np.array([5.0]), 1.0, None) == 3  # the young are not surprised
 
 
 def test_there_must_be_a_column_for_every_class():
