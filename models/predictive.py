@@ -232,7 +232,7 @@ def error_rule(settings: PredictiveSettings, *, upwards: bool) -> PlasticityRule
     return PlasticityRule(
         on_step=f"w += gate * ({error} * {latent} / q2 - decay * w)",
         every=_pulse(settings),
-        parameters={"q2": _zero_start(settings) ** 2, "decay": settings.weight_decay},
+        parameters={"q2": zero_start(settings) ** 2, "decay": settings.weight_decay},
         factors=("gate",),
         name="feedforward error rule" if upwards else "feedback error rule",
     )
@@ -244,7 +244,7 @@ def prior_rule(settings: PredictiveSettings) -> PlasticityRule:
         on_step="w += gate * share * (zs_post / q - w)",
         every=_pulse(settings),
         parameters={
-            "q": _zero_start(settings),
+            "q": zero_start(settings),
             "share": settings.prior_rate / settings.learning_rate,
         },
         factors=("gate",),
@@ -256,7 +256,7 @@ def _pulse(settings: PredictiveSettings) -> float:
     return (settings.presentation + 1) * DT
 
 
-def _zero_start(settings: PredictiveSettings) -> float:
+def zero_start(settings: PredictiveSettings) -> float:
     """What a trace that began at zero lacks at the pulse."""
     return 1.0 - settings.trace_decay ** (settings.presentation + 1)
 
