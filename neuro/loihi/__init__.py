@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from neuro.loihi.comparison import compare
     from neuro.loihi.deployment import Deployment, deploy
     from neuro.loihi.learning import translate
+    from neuro.loihi.learning_rules import LearningReport, learning_report
     from neuro.loihi.products import Translation
     from neuro.loihi.quantisation import Quantised, dequantised, quantise
     from neuro.loihi.quantisation_report import QuantisationReport
@@ -25,6 +26,7 @@ __all__ = [
     "Chip",
     "Compartments",
     "Deployment",
+    "LearningReport",
     "QuantisationReport",
     "Quantised",
     "SynapseFormat",
@@ -33,6 +35,7 @@ __all__ = [
     "compare",
     "deploy",
     "dequantised",
+    "learning_report",
     "quantise",
     "representable",
     "translate",
@@ -43,6 +46,7 @@ _LAZY = {
     "Chip": "chip",
     "Compartments": "chip",
     "Deployment": "deployment",
+    "LearningReport": "learning_rules",
     "QuantisationReport": "quantisation_report",
     "Quantised": "quantisation",
     "SynapseFormat": "chip",
@@ -51,6 +55,7 @@ _LAZY = {
     "compare": "comparison",
     "deploy": "deployment",
     "dequantised": "quantisation",
+    "learning_report": "learning_rules",
     "quantise": "quantisation",
     "translate": "learning",
 }

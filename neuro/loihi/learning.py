@@ -39,6 +39,17 @@ if TYPE_CHECKING:
 TIMINGS = ("exact", "engine")
 
 
+def check_timing(timing: str) -> None:
+    """Refuse a timing that does not exist.
+
+    Raises
+    ------
+    CompileError
+    """
+    if timing not in TIMINGS:
+        raise CompileError(f"timing {timing!r} is unknown; choose from {', '.join(TIMINGS)}")
+
+
 def translate(network: Network, projection: str, dt: Any, *, timing: str = "exact") -> Translation:
     """A projection's rule as Loihi's learning engine computes it.
 
@@ -92,8 +103,7 @@ def translate_step(program: Program, projection: str, *, timing: str = "exact") 
     projection : str
     timing : {"exact", "engine"}
     """
-    if timing not in TIMINGS:
-        raise CompileError(f"timing {timing!r} is unknown; choose from {', '.join(TIMINGS)}")
+    check_timing(timing)
     found = [
         s
         for s in program.steps

@@ -379,7 +379,8 @@ class _Execution:
                     raise self._refusal(
                         Name(name),
                         "the statements",
-                        "third factors belong to the target (or are one number for all)",
+                        "of the source it knows traces that count spikes, without a sign, and no"
+                        " state; third factors belong to the target (or are one number for all)",
                     )
         return found
 

@@ -14,6 +14,7 @@ from neuro.datasets import load
 from neuro.learning.predictive import PredictiveSettings
 from neuro.learning.presets import preset
 from neuro.models.predictive import ColumnWeights, predictive_network
+from neuro.models.predictive_chip import LEARNING_STEPS, chip_network
 from neuro.models.predictive_columns import PredictiveColumns
 
 if BACKEND.available() is not True:
@@ -124,3 +125,46 @@ def test_learning_a_stream_of_images_on_lava_is_learning_it_on_the_reference(mod
     assert model.pool.learned.sum() == elsewhere.pool.learned.sum() == 8
     for mine, other in zip(model.get_weights(), elsewhere.get_weights(), strict=True):
         assert np.array_equal(mine, other)
+
+
+def chip_run(backend: str, **options: str) -> list[NDArray[np.float64]]:
+    """Spikes and learned weights of two columns in their chip form, of which one learns."""
+    draw = np.random.default_rng(3)
+    weights = ColumnWeights(
+        draw.normal(0, 0.3, (2, M, N)), draw.normal(0, 0.3, (2, N, M)), draw.random((2, M)) * 0.2
+    )
+    settings = PredictiveSettings(events="spiking", latents=M)
+    net = chip_network(settings, weights)
+    for k in range(2):
+        net.record(f"A1_{k}", "spikes")
+    with nr.compile(net, backend, 1e-3, **options) as sim:
+        sim.set_values("A0", "rate", draw.random(N) * 0.9)
+        sim.set_values("A0", "phase", draw.random(N))
+        first = sim.run_steps(settings.presentation, False)
+        sim.set_values("gate_1", "gate", 0.6)
+        second = sim.run_steps(LEARNING_STEPS, False)
+        spikes = [r.spikes(f"A1_{k}") for r in (first, second) for k in range(2)]
+        found = [np.array(s) for s in spikes]
+        found += [sim.weights(f"{p}_{k}") for k in range(2) for p in ("feedback", "prior")]
+    before = weights.feedback
+    assert np.array_equal(found[-4], before[0])
+    assert not np.array_equal(found[-2], before[1])
+    assert sum(s.shape[1] for s in found[:4]) > 20
+    return found
+
+
+@pytest.mark.parametrize("mode", ["fused", "expanded"])
+def test_lavas_learning_engine_learns_feedback_and_prior(mode: str) -> None:
+    expected = chip_run("reference")
+    found = chip_run("lava", mode=mode, learning="loihi")
+    for one, other in zip(expected[:4], found[:4], strict=True):
+        assert np.array_equal(one, other)
+    for one, other in zip(expected[4:], found[4:], strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-14)
+
+
+def test_lavas_learning_engine_refuses_a_signed_trace() -> None:
+    weights = ColumnWeights(np.zeros((1, M, N)), np.zeros((1, N, M)), np.zeros((1, M)))
+    net = chip_network(PredictiveSettings(latents=M), weights, plastic=("feedforward",))
+    with pytest.raises(nr.CompileError, match=r"E0_0\.held in .* without a sign"):
+        nr.compile(net, "lava", 1e-3, learning="loihi")
