@@ -175,7 +175,8 @@ class Stage:
 
     def _values(self, owner: str, variable: str, count: int, shape: tuple[int, ...]) -> FloatArray:
         values: FloatArray = self.simulation.values(owner, variable)
-        return values.reshape(self.items, *shape)[:count]
+        placed: FloatArray = values.reshape(self.items, *shape)[:count]
+        return placed
 
     def _placed(self, values: FloatArray, like: NDArray[Any]) -> NDArray[Any]:
         """One row an image as the engine has them; places without an image repeat the first."""

@@ -246,6 +246,7 @@ def _baseline(request: Request, asked: Condition, changes: Mapping[str, Any]) ->
         learner=changes["learner"],
         regulariser=changes.get("regulariser", "none"),
         joint=joint,
+        protocol=request.protocol,
     )
     known = base.preset.to_json()
     used = asked.preset.to_json()
@@ -254,7 +255,9 @@ def _baseline(request: Request, asked: Condition, changes: Mapping[str, Any]) ->
     return replace(
         base,
         preset=base.preset.with_values(shared),
-        protocol=replace(asked.protocol, joint=joint, rehearsal=rehearsal),
+        protocol=replace(
+            asked.protocol, joint=joint, rehearsal=rehearsal, rehearsed_from="store"
+        ),
         pool=request.pool,
     )
 

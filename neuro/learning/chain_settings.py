@@ -150,9 +150,9 @@ _CHANGES: Mapping[str, Mapping[str, Any]] = {
 
 
 def chain_settings(
-    dataset: str, *, joint: bool = False, regulariser: str = "none"
+    dataset: str, *, joint: bool = False, regulariser: str = "none", domain: bool = False
 ) -> ChainSettings:
-    """The settings that ship for a data set; the same in sequence and jointly.
+    """The settings that ship for a data set; the same in any order and kind of tasks.
 
     Raises
     ------

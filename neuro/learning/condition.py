@@ -6,7 +6,7 @@ mean the same run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -157,7 +157,8 @@ def condition(
         is to sleep.
     """
     changes = dict(settings or {})
-    made = _base(dataset, learner, regulariser, preset, joint).with_values(changes)
+    base = _base(dataset, learner, regulariser, preset, joint, protocol != "split")
+    made = base.with_values(changes)
     sleeps = sleep != "none" and not joint
     if sleeps:
         if not isinstance(made, Preset):
@@ -225,13 +226,13 @@ def _check_features(name: DatasetName, protocol: ContinualProtocol) -> None:
 
 
 def _base(
-    dataset: str, learner: str, regulariser: str, chosen: str | None, joint: bool
+    dataset: str, learner: str, regulariser: str, chosen: str | None, joint: bool, domain: bool
 ) -> Settings:
-    def shipped(name: str) -> Settings:
-        return presets.preset(name, joint=joint, learner=learner, regulariser=regulariser)
+    def shipped(name: str, ask: Callable[..., Settings] = presets.preset) -> Settings:
+        return ask(name, joint=joint, learner=learner, regulariser=regulariser, domain=domain)
 
     if chosen == "best":
-        return presets.best(dataset, joint=joint, learner=learner, regulariser=regulariser)
+        return shipped(dataset, presets.best)
     if chosen is not None and chosen.endswith(".json"):
         base = shipped(dataset)
         # A file is the result of a search for learning in sequence; joint training keeps its own.

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -29,12 +30,14 @@ from neuro.learning.protocol import ContinualProtocol
 from neuro.learning.tasks import (
     Exam,
     Images,
+    Indices,
     Labels,
     Schedule,
     Task,
     class_groups,
     rehearsed,
     schedule,
+    stored,
     task_groups,
 )
 from neuro.progress import Progress, Silent
@@ -271,9 +274,7 @@ def run_seed(
     now = before = _Answers.none()
     seen = _SeenMean(np.zeros(plan.train_images.shape[1]))
     for number, task in enumerate(plan.tasks):
-        again = rehearsed(
-            plan.tasks[:number], protocol.rehearsal, stream(seed, "rehearsal", number)
-        )
+        again = _again(plan.tasks[:number], len(task.chosen), protocol, seed)
         images, labels = plan.training(np.concatenate([task.chosen, again]))
         trained.append(len(labels))
         what = f"task {number + 1}/{len(plan.tasks)}"
@@ -308,6 +309,15 @@ def run_seed(
         measures=_measures(learner, plan, protocol.rehearsal),
         **merits(np.array(rows)[1::2, :-1]),
     )
+
+
+def _again(previous: Sequence[Task], new: int, protocol: ContinualProtocol, seed: int) -> Indices:
+    """Earlier samples that are mixed into the next task's, of which there are ``new``."""
+    if protocol.rehearsed_from == "store":
+        draw = partial(stream, seed, "store")
+        return stored(previous, protocol.rehearsal, new, draw)
+    generator = stream(seed, "rehearsal", len(previous))
+    return rehearsed(previous, protocol.rehearsal, generator)
 
 
 def _measures(learner: Learner, plan: Schedule, rehearsal: float) -> dict[str, Any]:

@@ -59,6 +59,9 @@ class PredictiveSettings(Settings):
         power unpredicted.
     maturity : int
         Samples that a column learns before it may be surprised.
+    certainty : float
+        An image whose class is unknown is learned by the column of least error if those of every
+        other class leave at least so many times that error; with 1 always.
     answer_after : int
         Time steps after which an image is judged when it is tested; as long as in training if 0.
     shortlist, glance : int
@@ -97,6 +100,7 @@ class PredictiveSettings(Settings):
     initial_weights: float = 0.01
     surprise: float = 0.42
     maturity: int = 40
+    certainty: float = 1.3
     answer_after: int = 0
     shortlist: int = 0
     glance: int = 8
@@ -118,6 +122,8 @@ class PredictiveSettings(Settings):
                 raise DescriptionError(
                     f"preset: {name} is {getattr(self, name):g}; a factor from 0 to below 1"
                 )
+        if self.certainty < 1:
+            raise DescriptionError(f"preset: certainty is {self.certainty:g}; at least 1")
         if self.events not in EVENTS:
             raise DescriptionError(f"preset: events is {self.events!r}; choose from {EVENTS}")
         if self.error_threshold <= 0:
@@ -146,9 +152,9 @@ _DIGITS = PredictiveSettings(latents=12, columns=40)
 
 
 def predictive_settings(
-    dataset: str, *, joint: bool = False, regulariser: str = "none"
+    dataset: str, *, joint: bool = False, regulariser: str = "none", domain: bool = False
 ) -> PredictiveSettings:
-    """The settings for a data set: the same for all but the smallest images.
+    """The settings for a data set: the same for all but the smallest images, in any order.
 
     Raises
     ------

@@ -433,19 +433,29 @@ OTHERS: Mapping[str, Callable[..., Settings]] = {
     "pc-chain": chain_settings,
 }
 """Learners that do not sleep: each makes settings of its own kind from a data set, and the keywords
-``joint`` and ``regulariser``."""
+``joint``, ``regulariser`` and ``domain``."""
 
 
 @overload
 def preset(
-    dataset: str, *, joint: bool = ..., learner: Sleeping = ..., regulariser: str = ...
+    dataset: str,
+    *,
+    joint: bool = ...,
+    learner: Sleeping = ...,
+    regulariser: str = ...,
+    domain: bool = ...,
 ) -> Preset: ...
 @overload
 def preset(
-    dataset: str, *, joint: bool = ..., learner: str, regulariser: str = ...
+    dataset: str, *, joint: bool = ..., learner: str, regulariser: str = ..., domain: bool = ...
 ) -> Settings: ...
 def preset(
-    dataset: str, *, joint: bool = False, learner: str = "ep", regulariser: str = "none"
+    dataset: str,
+    *,
+    joint: bool = False,
+    learner: str = "ep",
+    regulariser: str = "none",
+    domain: bool = False,
 ) -> Settings:
     """The settings that ship for a data set; the same with and without rehearsal.
 
@@ -462,6 +472,8 @@ def preset(
     regulariser : {"none", "ewc", "si", "lwf"}
         See :class:`Preset`, or the settings of one of :data:`OTHERS`; joint training has no
         earlier task to protect and goes without.
+    domain : bool
+        For tasks of all classes that differ by how images look; matters to ``sg`` only.
 
     Raises
     ------
@@ -470,7 +482,7 @@ def preset(
     """
     if learner in OTHERS:
         name = DatasetName.parse(dataset).settings
-        return OTHERS[learner](name, joint=joint, regulariser=regulariser)
+        return OTHERS[learner](name, joint=joint, regulariser=regulariser, domain=domain)
     for what, name, known in (
         ("learner", learner, (*_SETS, *OTHERS)),
         ("regulariser", regulariser, REGULARISERS),
@@ -503,6 +515,7 @@ def best(
     joint: bool = False,
     learner: str = "ep",
     regulariser: str = "none",
+    domain: bool = False,
 ) -> Settings:
     """The strongest settings that ship for a data set (``--preset best``).
 
@@ -513,7 +526,7 @@ def best(
 
     Parameters
     ----------
-    dataset, joint, learner, regulariser
+    dataset, joint, learner, regulariser, domain
         As in :func:`preset`.
 
     Raises
@@ -521,7 +534,9 @@ def best(
     DescriptionError
         As :func:`preset`.
     """
-    ordinary = preset(dataset, joint=joint, learner=learner, regulariser=regulariser)
+    ordinary = preset(
+        dataset, joint=joint, learner=learner, regulariser=regulariser, domain=domain
+    )
     if joint or learner != "ep":
         return ordinary
     return _BEST.get(dataset, ordinary)

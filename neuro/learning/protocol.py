@@ -27,7 +27,15 @@ DOMAIN_TASKS = 10
 """Tasks of a domain-incremental sequence that names no number."""
 
 _CLASSES_PER_TASK = 2
-_LATER = ("kind", "tasks", "images_per_class", "test_images", "class_order", "blur")
+_LATER = (
+    "kind",
+    "tasks",
+    "images_per_class",
+    "test_images",
+    "class_order",
+    "blur",
+    "rehearsed_from",
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,10 @@ class ContinualProtocol:
         the next task's images: a fresh draw for every task, uniform, not balanced by class,
         rounded to the nearest image. It is drawn from images that were trained on before (seen as
         they were then), never from images beyond ``images_per_task``.
+    rehearsed_from : {"all", "store"}
+        ``"all"``: the fresh draw just said, mixed in as it is. ``"store"``: that fraction of
+        each task is drawn once and kept for good, and repeated until it is as many as the images
+        of the new task, half and half, as replay methods do.
     joint : bool
         All tasks in one: the upper bound. The images are those of the separate tasks.
     evaluate_on : {"test", "validation"}
@@ -94,6 +106,7 @@ class ContinualProtocol:
     test_images: int | None = None
     class_order: str = "label"
     blur: float = 0.0
+    rehearsed_from: str = "all"
 
     def __post_init__(self) -> None:
         if self.classes_per_task < 1:
@@ -123,6 +136,7 @@ class ContinualProtocol:
             ("evaluate_on", ("test", "validation")),
             ("scenario", ("class", "task")),
             ("class_order", ("label", "shuffled")),
+            ("rehearsed_from", ("all", "store")),
         ):
             if getattr(self, name) not in choices:
                 raise DescriptionError(

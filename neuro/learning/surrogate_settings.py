@@ -62,7 +62,8 @@ class SurrogateSettings(Settings):
 #: Strengths for class-incremental learning. That of ewc was not tuned; the others are the best of
 #: 0.03, 3 and 300 for isi-cv on validation images of MNIST (two seeds).
 #: Permuted images go better with 100 for ewc, and about 0.1 for importance by spike intervals.
-STRENGTHS: Mapping[str, float] = {"ewc": 1e3, "isi-cv": 3.0, "uniform": 3.0, "shuffled": 3.0}
+STRENGTHS: dict[str, float] = {"ewc": 1e3, "isi-cv": 3.0, "uniform": 3.0, "shuffled": 3.0}
+_DOMAIN_STRENGTHS: dict[str, float] = {"ewc": 100.0}
 
 _DIGITS = SurrogateSettings(hidden=(100,), epochs=10)
 _IMAGES = SurrogateSettings()
@@ -80,7 +81,7 @@ _JOINT_EPOCHS: Mapping[str, int] = {"digits": 20, "mnist": 12, "fashion-mnist": 
 
 
 def surrogate_settings(
-    dataset: str, *, joint: bool = False, regulariser: str = "none"
+    dataset: str, *, joint: bool = False, regulariser: str = "none", domain: bool = False
 ) -> SurrogateSettings:
     """The settings for a data set.
 
@@ -92,6 +93,8 @@ def surrogate_settings(
         For training on all classes at once; there is then nothing to protect.
     regulariser : str
         See :class:`SurrogateSettings`.
+    domain : bool
+        For tasks of all classes that differ by how images look.
 
     Raises
     ------
@@ -102,9 +105,13 @@ def surrogate_settings(
         known = ", ".join(("none", *STRENGTHS))
         raise DescriptionError(f"learner 'sg' has no regulariser {regulariser!r}; it has {known}")
     base = SETS.get(dataset, DEFAULT)
+    joint_epochs = _JOINT_EPOCHS.get(dataset, 10)
+    if domain:
+        base, joint_epochs = replace(base, hidden=(400,), batch_size=50), 5
     if joint:
-        return replace(base, epochs=_JOINT_EPOCHS.get(dataset, 10))
+        return replace(base, epochs=joint_epochs)
     changes: dict[str, Any] = {"regulariser": regulariser}
     if regulariser != "none":
-        changes["strength"] = STRENGTHS[regulariser]
+        strengths = STRENGTHS | _DOMAIN_STRENGTHS if domain else STRENGTHS
+        changes["strength"] = strengths[regulariser]
     return replace(base, **changes)

@@ -416,3 +416,30 @@ def rehearsed(
         return np.empty(0, dtype=np.intp)
     pool = np.concatenate([task.chosen for task in previous])
     return generator.permutation(pool)[: round(fraction * len(pool))]
+
+
+def stored(
+    previous: Sequence[Task],
+    fraction: float,
+    count: int,
+    draw: Callable[[int], np.random.Generator],
+) -> Indices:
+    """Numbers of earlier training samples that were kept, repeated to a count.
+
+    Parameters
+    ----------
+    previous : sequence of Task
+        Tasks already learned.
+    fraction : float
+        Part of each task's images that is kept, rounded to the nearest image.
+    count : int
+        How many are wanted.
+    draw : callable
+        Makes the generator that chose what is kept of a task, from its number.
+    """
+    kept = [
+        draw(number).permutation(task.chosen)[: round(fraction * len(task.chosen))]
+        for number, task in enumerate(previous)
+    ]
+    pool = np.concatenate([np.empty(0, dtype=np.intp), *kept])
+    return np.resize(pool, count) if len(pool) else pool

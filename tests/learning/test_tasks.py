@@ -322,3 +322,14 @@ def test_measures_of_the_learner_are_kept_and_shown_at_the_top(data: Dataset) ->
     assert "measures" not in shown
     older = {name: value for name, value in result.to_json().items() if name != "measures"}
     assert SeedResult.from_json(older) == replace(result, measures={})
+
+
+def test_a_store_keeps_the_same_images_and_is_mixed_in_half_and_half(data: Dataset) -> None:
+    protocol = ContinualProtocol(tasks=3, rehearsal=0.1, rehearsed_from="store")
+    learner = Lookup(forgets=False)
+    run_seed(data, protocol, learner, None, seed=0)
+    shown = [{image.tobytes() for image in images} for images, _ in learner.fits]
+    assert [len(images) for images, _ in learner.fits] == [40, 80, 80]
+    old = [shown[1] & shown[0], shown[2] & shown[0], shown[2] & shown[1] - shown[0]]
+    assert [len(found) for found in old] == [4, 4, 4]  # a tenth of each task
+    assert old[0] == old[1]  # the same of the first task
