@@ -114,10 +114,11 @@ class ColumnWeights:
         )
 
 
-def sensory_unit() -> NeuronModel:
-    """Integrate-and-fire encoder: counts ``rate`` up to one spike."""
+def sensory_unit(rates: float | FloatArray = 0.0) -> NeuronModel:
+    """Integrate-and-fire encoder: counts ``rate``, at first the one given, up to one spike."""
     return NeuronModel(
         "rate : 1\nphase : 1",
+        initial={"rate": rates},
         before="phase += rate",
         threshold="phase >= 1",
         reset="phase -= 1",
@@ -267,6 +268,7 @@ def predictive_network(
     *,
     learning: bool = False,
     choice: bool = False,
+    rates: float | FloatArray = 0.0,
 ) -> Network:
     """The columns as a network.
 
@@ -278,6 +280,8 @@ def predictive_network(
         With the learning rules (and the ``novelty`` units that tell what is new).
     choice : bool
         With the populations ``squares``, ``power`` and ``choice``, whose spikes are recorded.
+    rates : float or ndarray, shape [inputs]
+        Spikes per step of A0 until others are set.
 
     Returns
     -------
@@ -286,7 +290,7 @@ def predictive_network(
     """
     k, m, n = weights.feedback.shape
     net = Network("predictive coding")
-    sensed = net.population("A0", sensory_unit(), n)
+    sensed = net.population("A0", sensory_unit(rates), n)
     errors = net.population("E0", error_unit(settings), (k, n))
     latents = net.population("A1", latent_unit(settings), (k, m))
     context = net.population("A2", context_unit(), k)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.errors import DescriptionError
 from neuro.learning.ledger import inference_energy
 from neuro.learning.predictive import PredictiveSettings
+from neuro.loihi.deployment import Deployment, deploy
 from neuro.lowering import lower
 from neuro.models.predictive import DT, ColumnWeights, predictive_network
 from neuro.models.predictive_columns import RECORDED, Effort, PredictiveColumns
@@ -93,3 +95,41 @@ def activity(model: PredictiveColumns, images: NDArray[np.floating]) -> dict[str
         "energy_per_sample": inference_energy(operations, updates, sensed + latent + errors),
     }
 
+
+
+def deployment(
+    model: PredictiveColumns, image: NDArray[np.floating], target: str = "loihi2"
+) -> Deployment:
+    """Where the used columns go on a chip, what the chip refuses, and what one image costs.
+
+    Neurons of predictive columns have no form in Loihi's whole numbers, which is reported; they
+    are placed, and energy is counted, from a simulation in floats. Squares and sums that decide
+    are left out.
+
+    Parameters
+    ----------
+    model : PredictiveColumns
+    image : ndarray, shape [inputs]
+        Is shown for as long as images are judged.
+    target : {"loihi1", "loihi2"}
+
+    Returns
+    -------
+    Deployment
+
+    Raises
+    ------
+    DescriptionError
+        If nothing was learned yet, or the image has another size.
+    """
+    settings, used = model.settings, model.pool.used
+    if not len(used):
+        raise DescriptionError("deployment: the columns have learned nothing yet; teach them first")
+    if np.shape(image) != (model.inputs,):
+        raise DescriptionError(
+            f"deployment: image {np.shape(image)}; expected one, ({model.inputs},)"
+        )
+    (rates,) = settings.encoding.rates(np.asarray(image)[None])
+    net = predictive_network(settings, model.pool.weights[used], rates=rates)
+    steps = settings.answer_after or settings.presentation
+    return deploy(net, DT, target, duration=steps * DT)

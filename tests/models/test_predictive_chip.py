@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import neuro as nr
+from neuro.datasets import load
 from neuro.errors import CompileError
 from neuro.learning.predictive import PredictiveSettings
+from neuro.learning.presets import preset
 from neuro.models.predictive import ColumnWeights, predictive_network
 from neuro.models.predictive_chip import LEARNING_STEPS, chip_network
+from neuro.models.predictive_columns import PredictiveColumns
+from neuro.models.predictive_cost import activity, deployment
 
 K, M, N = 3, 4, 6
 RULES = ("feedback", "feedforward", "prior")
@@ -153,3 +159,57 @@ def test_rules_and_traces_that_make_no_sense_are_refused() -> None:
         chip_network(settings, column_weights(), plastic=("sense",))
     with pytest.raises(nr.DescriptionError, match="trace_decay is 0; .* choose more than 0"):
         chip_network(PredictiveSettings(trace_decay=0.0), column_weights())
+
+
+def in_sequence(model: PredictiveColumns, seed: int) -> float:
+    """Learn digits, two classes after two, a hundred images of each; accuracy on all."""
+    data, draw = load("digits"), np.random.default_rng(seed)
+    images, labels = data.flat(data.train_images), data.train_labels
+    classes = draw.permutation(10)
+    for task in classes.reshape(5, 2):
+        chosen = [draw.permutation(np.flatnonzero(labels == c))[:100] for c in task]
+        order = draw.permutation(np.concatenate(chosen))
+        for first in range(0, len(order), 20):
+            batch = order[first : first + 20]
+            model.learn(images[batch], labels[batch])
+    answers = model.predict(data.flat(data.test_images))
+    return float(np.mean(answers == data.test_labels))
+
+
+@pytest.mark.slow
+def test_whole_number_weights_are_as_good_as_floats() -> None:
+    settings = preset("digits", learner="pc")
+    assert isinstance(settings, PredictiveSettings)
+    whole = replace(settings, integer_weights=True)
+    accuracy = [
+        [in_sequence(PredictiveColumns(s, 64, 10, seed), seed) for seed in range(3)]
+        for s in (settings, whole)
+    ]
+    floats, integers = np.mean(accuracy, axis=1)
+    assert floats > 0.9
+    assert abs(floats - integers) <= 0.02
+
+
+def test_columns_are_placed_and_an_image_costs_what_its_events_cost() -> None:
+    data = load("digits")
+    images, labels = data.flat(data.train_images)[:40], data.train_labels[:40]
+    model = PredictiveColumns(PredictiveSettings(latents=6, columns=12), 64, 10)
+    with pytest.raises(nr.DescriptionError, match="learned nothing yet; teach them"):
+        deployment(model, images[0])
+    model.learn(images, labels)
+    with pytest.raises(nr.DescriptionError, match=r"image \(40, 64\); expected one, \(64,\)"):
+        deployment(model, images)
+    used = len(model.pool.used)
+    made = deployment(model, images[0], "loihi1")
+    assert [(layer.name, layer.neurons) for layer in made.layers] == [
+        ("A0", 64), ("E0", 64 * used), ("A1", 6 * used), ("A2", used),
+    ]
+    rules = [violation.rule for violation in made.violations]
+    assert sorted(set(rules)) == ["graded_events", "model_supported"]
+    counted = activity(model, images[:1])
+    events = made.estimate.events
+    # What is sent in the last step arrives after the end; phases of A0 differ.
+    assert events["synaptic operations"] == pytest.approx(
+        counted["synaptic_operations_per_sample"], rel=0.05
+    )
+    assert made.energy_joule == pytest.approx(counted["energy_per_sample"], rel=0.15)
