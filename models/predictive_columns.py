@@ -20,7 +20,7 @@ from neuro.atomic import replacing
 from neuro.errors import DescriptionError
 from neuro.learning.predictive import PredictiveSettings
 from neuro.models.predictive import ColumnWeights
-from neuro.models.predictive_pool import ColumnPool
+from neuro.models.predictive_pool import UNKNOWN, ColumnPool
 from neuro.models.predictive_stage import Stage, Start
 from neuro.random import stream
 
@@ -153,6 +153,8 @@ class PredictiveColumns:
         images : ndarray, shape [n, inputs]
             Brightness, not negative.
         labels : ndarray of int, shape [n]
+            -1 where the class is unknown: the column that predicts the image best learns it, if no
+            column of another class comes close.
         """
         if images.ndim != 2 or images.shape[1] != self.inputs or len(images) != len(labels):
             raise DescriptionError(
@@ -160,11 +162,12 @@ class PredictiveColumns:
                 f" [n, {self.inputs}] and [n]"
             )
         given = [int(label) for label in labels]
-        columns = {label: self.pool.of_class(label) for label in given}
+        columns = {label: self.pool.candidates(label) for label in given}
         spares = self.pool.spares(given)
         start = self._starts("training", self.shown, images)
         known = np.array([i for i, label in enumerate(given) if len(columns[label])], np.int64)
-        recruits = {i: spares[label] for i, label in enumerate(given) if not len(columns[label])}
+        new = {label: spare for label, spare in spares.items() if not len(columns[label])}
+        recruits = {i: new[label] for i, label in enumerate(given) if label in new}
         changes: dict[int, Change] = {}
         if len(known):
             slots = max(len(own) for own in columns.values())
@@ -177,10 +180,14 @@ class PredictiveColumns:
                 gates = np.zeros(places.shape)
                 for row, i in enumerate(part):
                     own, spare = columns[given[i]], spares.get(given[i])
-                    column = self.pool.learner(own, power[row, : len(own)], totals[row], spare)
-                    if column == spare:
-                        recruits[int(i)] = column
+                    left = power[row, : len(own)]
+                    if given[i] == UNKNOWN:
+                        column = self.pool.guessed(own, left)
                     else:
+                        column = self.pool.learner(own, left, totals[row], spare)
+                    if column is not None and column == spare:
+                        recruits[int(i)] = column
+                    elif column is not None:
                         gates[row, places[row].tolist().index(column)] = self._rate(column)
                 after = stage.learn(gates)
                 for row, j in zip(*np.nonzero(gates), strict=True):

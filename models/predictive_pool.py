@@ -18,6 +18,9 @@ IntArray = NDArray[np.int64]
 FREE = -1
 """Label of a column that stands for no class yet."""
 
+UNKNOWN = -1
+"""Label of an image whose class nobody tells."""
+
 STEPS, LARGEST = 256, 127
 """Integer weights: steps per unit, and the largest number of them."""
 
@@ -72,6 +75,10 @@ class ColumnPool:
         """Columns that stand for a class."""
         return np.flatnonzero(self.label == label)
 
+    def candidates(self, label: int) -> IntArray:
+        """Columns that may learn an image: those of its class, or all used if it is unknown."""
+        return self.used if label == UNKNOWN else self.of_class(label)
+
     @property
     def used(self) -> IntArray:
         """Columns that stand for any class."""
@@ -80,12 +87,14 @@ class ColumnPool:
     def spares(self, labels: Sequence[int]) -> dict[int, int]:
         """Free columns that may be recruited for classes: none for a class with a young one.
 
+        An image whose class is unknown recruits none.
+
         A free column for every class that has none yet is kept back, so that a class that comes
         late finds one.
         """
         free = list(np.flatnonzero(self.label == FREE))
         found = {}
-        for label in dict.fromkeys(labels):
+        for label in dict.fromkeys(label for label in labels if label != UNKNOWN):
             own = self.of_class(label)
             young = np.any(self.learned[own] < self.settings.maturity)
             unseen = self.n_classes - len(set(self.label[self.used]) | {label})
@@ -120,6 +129,20 @@ class ColumnPool:
         if surprised and spare is not None:
             return spare
         return int(columns[power.argmin()])
+
+    def guessed(self, columns: IntArray, power: FloatArray) -> int | None:
+        """Which column learns an image whose class is unknown.
+
+        Returns
+        -------
+        int or None
+            The column of least error; None when a column of another class comes close, so that it
+            may well be the wrong one.
+        """
+        best = int(power.argmin())
+        others = power[self.label[columns] != self.label[columns[best]]]
+        close = others.size and others.min() < self.settings.certainty * power[best]
+        return None if close else int(columns[best])
 
     def add(
         self, changes: Sequence[tuple[int, ColumnWeights]], rounding: np.random.Generator

@@ -11,7 +11,7 @@ from neuro.models.predictive import ColumnWeights, predictive_network
 from neuro.models.predictive_columns import PredictiveColumns
 from neuro.models.predictive_cost import learning_memory, predictive_formula
 from neuro.models.predictive_learner import PredictiveLearner
-from neuro.models.predictive_pool import FREE, ColumnPool, rounded
+from neuro.models.predictive_pool import UNKNOWN, ColumnPool, rounded
 from neuro.progress import Silent
 
 SMALL = PredictiveSettings(latents=4, columns=6, presentation=16, batch_size=5, maturity=10)
@@ -205,6 +205,68 @@ def test_choice_units_spike_most_for_the_column_of_least_error(digits):
             _, units = sim.run_steps(2 * model.settings.presentation, False).spikes("choice")
             agreed += np.bincount(units, minlength=weights.columns).argmax() == errors[i].argmin()
     assert agreed >= 18
+
+
+# --- images without a label --------------------------------------------------------------------
+
+
+def test_who_learns_an_image_of_unknown_class():
+    p = pool(certainty=1.5)
+    p.label[:3] = [0, 0, 1]
+    three = np.arange(3)
+    assert p.guessed(three, np.array([0.25, 0.2, 0.31])) == 1  # own rivals may be near
+    assert p.guessed(three, np.array([0.25, 0.2, 0.29])) is None  # another class may not
+    assert p.guessed(three, np.array([0.5, 0.4, 0.2])) == 2
+    assert p.guessed(np.arange(2), np.array([0.25, 0.2])) == 1  # only one class is known yet
+
+
+def test_an_unknown_class_recruits_no_column():
+    p = pool()
+    assert p.spares([UNKNOWN]) == {}
+    assert p.spares([UNKNOWN, 2]) == {2: 0}
+    p.label[:2], p.learned[:2] = [0, 1], 50
+    assert p.spares([UNKNOWN, 0]) == {0: 2}
+
+
+def test_an_image_of_unknown_class_teaches_the_column_that_predicts_it(digits):
+    images, labels = digits
+    model, told = learned(digits, count=30), learned(digits, count=30)
+    before = model.pool.learned.copy()
+    answers = model.predict(images[35:40])
+    assert np.array_equal(answers, labels[35:40])  # else the next lines would test nothing
+    for one in (model, told):
+        one.settings = one.pool.settings = replace(SMALL, certainty=1.0, surprise=1e9)
+    model.learn(images[35:40], np.full(5, UNKNOWN))
+    told.learn(images[35:40], labels[35:40])
+    assert same(model, told)
+    assert model.pool.learned.sum() == before.sum() + 5
+
+
+def test_known_and_unknown_classes_in_one_batch(digits):
+    images, labels = digits
+    mixed, told = learned(digits, count=30), learned(digits, count=30)
+    for one in (mixed, told):
+        one.settings = one.pool.settings = replace(SMALL, certainty=1.0, surprise=1e9)
+    some = labels[35:40].copy()
+    some[[1, 3]] = UNKNOWN
+    mixed.learn(images[35:40], some)
+    told.learn(images[35:40], labels[35:40])
+    assert same(mixed, told)
+
+
+def test_nothing_is_learned_where_classes_are_close_or_none_is_known(digits):
+    images, labels = digits
+    model = learned(digits)
+    before = model.get_weights()
+    model.settings = model.pool.settings = replace(SMALL, certainty=1e9)
+    model.learn(images[20:25], np.full(5, UNKNOWN))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert model.shown == 25
+    fresh = PredictiveColumns(SMALL, 64, 2, seed=3)
+    fresh.learn(images[:5], np.full(5, UNKNOWN))
+    assert len(fresh.pool.used) == 0
+    fresh.learn(images[5:10], labels[5:10])
+    assert len(fresh.pool.used) > 0
 
 
 # --- power failures ----------------------------------------------------------------------------
