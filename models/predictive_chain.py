@@ -17,8 +17,11 @@ import neuro as nr
 from neuro.engine import State
 from neuro.errors import DescriptionError
 from neuro.learning.chain_settings import ChainSettings
+from neuro.learning.isi_importance import Importance
 from neuro.models.predictive_chain_network import (
+    COUNTED,
     DT,
+    FACTOR,
     chain_network,
     initial_weights,
     read_sizes,
@@ -39,6 +42,7 @@ KINDS = {
     "traces": ("z", "e"),
     "membranes": ("v", "u", "phase"),
     "inputs": ("rate", "label"),
+    "importance": (*COUNTED, "age", "last", FACTOR),
 }
 """State variables by what they are for; counters of spikes serve the report only."""
 
@@ -86,6 +90,8 @@ class PredictiveChain:
         Current weights ``[pre, post]`` by the projection's name: ``W0``, ``F0``, ``W1``, …
     seen : int
         Images learned from so far.
+    importance : dict of int to Importance
+        Of the units of each latent area; empty without a regulariser.
 
     Examples
     --------
@@ -108,6 +114,15 @@ class PredictiveChain:
         self.sizes = read_sizes(area_sizes)
         self.settings = ChainSettings() if settings is None else settings
         self.seed, self.seen = seed, 0
+        self.importance = {
+            area: Importance(
+                size,
+                self.settings.regulariser,
+                stream(seed, "chain importance", area).permutation(size),
+            )
+            for area, size in enumerate(self.sizes[1:-1], start=1)
+            if self.settings.regulariser != "none"
+        }
         start = initial_weights(self.sizes, self.settings.initial_weights, seed)
         if backend == "torch":
             options = {"ordered": False, "delivery": "dense", **options}
@@ -159,6 +174,9 @@ class PredictiveChain:
             for name, w in after.items():
                 for item in self._plastic.read(f"{name}.w", count):
                     w += item - self.weights[name]
+            for area, importance in self.importance.items():
+                n, s1, s2 = (self._plastic.read(f"A{area}.{c}", count) for c in COUNTED)
+                importance.counters.add_sums(n.sum(axis=0), s1.sum(axis=0), s2.sum(axis=0))
         for name, w in after.items():
             if not np.isfinite(w).all():
                 raise DescriptionError(
@@ -167,6 +185,11 @@ class PredictiveChain:
                 )
         self.weights = after
         self.seen += len(images)
+
+    def finish_task(self) -> None:
+        """Protect what is important by the spikes since the last call, if there is a regulariser."""
+        for importance in self.importance.values():
+            importance.finish()
 
     def respond(self, images: Array) -> Responses:
         """Show images without labels; nothing is learned.
@@ -228,8 +251,13 @@ class PredictiveChain:
         return self.settings.presentation
 
     def _shared(self) -> dict[str, Array]:
-        """Weights as arrays of a state."""
-        return {f"{name}.w": w for name, w in self.weights.items()}
+        """Weights, and factors on their learning rates, as arrays of a state."""
+        shared = {f"{name}.w": w for name, w in self.weights.items()}
+        for area, importance in self.importance.items():
+            factor = 1.0 - self.settings.strength * importance.omega
+            owners = [f"A{area}", *[f"E{area}"] * (area == len(self.sizes) - 2)]
+            shared |= {f"{owner}.{FACTOR}": factor.astype(self.program.dtype) for owner in owners}
+        return shared
 
     def _shown(self, images: Array, counters: Sequence[int]) -> dict[str, Array]:
         """Values that each image starts with; a counter keys the phases of the units."""

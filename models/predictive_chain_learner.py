@@ -81,6 +81,7 @@ class ChainLearner:
                 rate = self.preset.rate(self.model.seen)
                 self.model.learn(images[chosen], labels[chosen], rate)
                 progress.advance(len(chosen))
+        self.model.finish_task()
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
         """Most active class unit of each image."""

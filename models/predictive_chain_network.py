@@ -19,6 +19,12 @@ and once a sample, at its end, with everything that a synapse can see and a comm
 
 The areas are shared by all classes, so a new task changes the weights that earlier ones need: this
 network forgets. It stands beside the columnar form to show what columns are good for.
+
+With a regulariser, :math:`\eta` becomes :math:`\eta\,(1 - \Omega_j)` in all synapses of latent
+unit j, both from and to it, where :math:`\Omega_j` is its importance
+(:mod:`neuro.learning.isi_importance`); in the synapses of class units, which labels make spike, j
+is the latent unit at the other end, through its error unit. The unit counts its own intervals
+and holds the factor, so a synapse still reads nothing but its two neurons.
 """
 
 from __future__ import annotations
@@ -39,6 +45,12 @@ Array = NDArray[np.floating[Any]]
 
 DT = 1e-3
 """One step of the network, in seconds."""
+
+COUNTED = ("n", "s1", "s2")
+"""Variables of a counting unit; see :class:`neuro.learning.isi_importance.IntervalCounters`."""
+
+FACTOR = "free"
+"""Variable of a unit: factor on the learning rate of its synapses."""
 
 
 def read_sizes(area_sizes: Sequence[int]) -> tuple[int, ...]:
@@ -100,9 +112,13 @@ def chain_network(
     net = nr.Network("predictive chain")
     learning = net.population("learning", nr.NeuronModel("rate : 1", name="learning rate"), 1)
     areas = [net.population("A0", _encoder(), sizes[0])]
-    areas += [net.population(f"A{i}", _latent(d), sizes[i]) for i in range(1, top)]
+    counting = d.regulariser != "none"
+    areas += [net.population(f"A{i}", _latent(d, counting), sizes[i]) for i in range(1, top)]
     areas.append(net.population(f"A{top}", _classes(d), sizes[top]))
-    errors = [net.population(f"E{i}", _error(d), sizes[i]) for i in range(top)]
+    errors = [
+        net.population(f"E{i}", _error(d, counting and i == top - 1), sizes[i])
+        for i in range(top)
+    ]
     for i, unit in enumerate(errors):
         below, above = areas[i], areas[i + 1]
         net.connect(below, unit, nr.one_to_one(1.0), port="actual", name=f"A{i}_E{i}")
@@ -110,7 +126,7 @@ def chain_network(
             ("W", above, unit, "predicted", 1.0),
             ("F", unit, above, "below", d.upper_gain if i else d.error_gain),
         ):
-            rule: dict[str, Any] = {"plasticity": _rule(kind, d)}
+            rule: dict[str, Any] = {"plasticity": _rule(kind, d, classes=i == top - 1)}
             rule["factors"] = {"rate": (learning, "rate")}
             net.connect(
                 pre,
@@ -132,12 +148,10 @@ def chain_network(
     return net
 
 
-# In a batch only what some step writes has a value per item: so bounds of rates are kept here.
 def _encoder() -> nr.NeuronModel:
     """Counts brightness up to one: :class:`~neuro.learning.encoding.Encoding` as units."""
     return nr.NeuronModel(
         "rate : 1\nphase : 1\nspikes : 1",
-        before="rate = max(rate, 0)",
         after="phase += rate",
         threshold="phase >= 1",
         reset="phase -= 1; spikes += 1",
@@ -145,14 +159,28 @@ def _encoder() -> nr.NeuronModel:
     )
 
 
-def _latent(d: ChainSettings) -> nr.NeuronModel:
+def _latent(d: ChainSettings, counting: bool) -> nr.NeuronModel:
+    """Latent units; those that count keep the sums of an interval counter, and a factor.
+
+    ``last`` is 0 before the first spike, so an interval is never counted to the image before.
+    """
+    variables, ages, sums, initial = "v : 1\nz : 1\nspikes : 1", "", "", {}
+    if counting:
+        variables += "".join(f"\n{name} : 1" for name in (*COUNTED, "age", "last", FACTOR))
+        ages = "; age += 1"
+        sums = (
+            "; n += where(last > 0, 1, 0); s1 += where(last > 0, age - last, 0);"
+            " s2 += where(last > 0, (age - last) * (age - last), 0); last = age"
+        )
+        initial = {FACTOR: 1.0}
     return nr.NeuronModel(
-        "v : 1\nz : 1\nspikes : 1",
+        variables,
         parameters={"decay": d.latent_decay, "keep": d.trace_decay, "tonic": d.tonic},
         inputs={"below": "1", "own": "1"},
-        after="v = max(decay * v + below + own + tonic, -1); z = keep * z",
+        after="v = max(decay * v + below + own + tonic, -1); z = keep * z" + ages,
         threshold="v >= 1",
-        reset="v -= 1; z += 1 - keep; spikes += 1",
+        reset="v -= 1; z += 1 - keep; spikes += 1" + sums,
+        initial=initial,
         name="latent unit",
     )
 
@@ -163,7 +191,6 @@ def _classes(d: ChainSettings) -> nr.NeuronModel:
         "v : 1\nz : 1\nspikes : 1\nlabel : 1",
         parameters={"decay": d.latent_decay, "keep": d.trace_decay},
         inputs={"below": "1", "rivals": "1"},
-        before="label = max(label, -1)",
         after="v = where(label >= 0, v + label, max(decay * v + below + rivals, -1));"
         " z = keep * z",
         threshold="v >= 1",
@@ -173,9 +200,10 @@ def _classes(d: ChainSettings) -> nr.NeuronModel:
     )
 
 
-def _error(d: ChainSettings) -> nr.NeuronModel:
+def _error(d: ChainSettings, factor: bool) -> nr.NeuronModel:
+    """Error units; some hold the factor of the unit whose error theirs is."""
     return nr.NeuronModel(
-        "u : 1\ne : 1\nspikes : 1",
+        "u : 1\ne : 1\nspikes : 1" + (f"\n{FACTOR} : 1" if factor else ""),
         parameters={"decay": d.error_decay, "keep": d.trace_decay, "silent": d.silent},
         inputs={"actual": "1", "predicted": "1"},
         after="u = decay * u + (1 - decay) * (actual - predicted);"
@@ -183,15 +211,20 @@ def _error(d: ChainSettings) -> nr.NeuronModel:
         threshold="abs(u) > silent",
         reset="spikes += 1",
         emits="u",
+        initial={FACTOR: 1.0} if factor else {},
         name="error unit",
     )
 
 
-def _rule(kind: str, d: ChainSettings) -> nr.PlasticityRule:
+def _rule(kind: str, d: ChainSettings, *, classes: bool) -> nr.PlasticityRule:
     """Error times activity, with decay; feedback and feed-forward weights see it swapped."""
-    product = "e_post * z_pre" if kind == "W" else "e_pre * z_post"
+    error, unit = ("post", "pre") if kind == "W" else ("pre", "post")
+    product = f"e_{error} * z_{unit}"
+    rate = "rate"
+    if d.regulariser != "none":
+        rate = f"rate * {FACTOR}_{error if classes else unit}"
     return nr.PlasticityRule(
-        on_step=f"w += rate * (scale * {product} - weight_decay * w)",
+        on_step=f"w += {rate} * (scale * {product} - weight_decay * w)",
         every=d.presentation * DT,
         parameters={"scale": 1.0 / d.trace_norm**2, "weight_decay": d.weight_decay},
         factors=("rate",),

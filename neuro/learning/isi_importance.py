@@ -18,8 +18,9 @@ weight of a unit that spikes in every step, whose :math:`\Omega` is 1.
 Importance acts either as a penalty :math:`\frac{\lambda}{2} \sum \Omega (w - w^*)^2`
 (:class:`SpikeImportance`), or without any gradient as a factor :math:`1 - \Omega` on the learning
 rates of a neuron (:attr:`Importance.plasticity`). Anything that holds weights back lessens
-forgetting, so results mean something only beside the two controls: ``uniform`` (all
-:math:`\Omega = 1`) and ``shuffled`` (the same values, dealt to other neurons of the layer).
+forgetting, so results mean something only beside the two controls: ``uniform`` (every neuron has
+the mean :math:`\Omega` of its layer; 1 would as a factor freeze everything, and as a penalty hold
+back more in all) and ``shuffled`` (the same values, dealt to other neurons of the layer).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from neuro.errors import DescriptionError
@@ -125,6 +126,11 @@ class IntervalCounters:
             last[now] = step
         self.next_sample()
 
+    def add_sums(self, n: ArrayLike, s1: ArrayLike, s2: ArrayLike) -> None:
+        """Add what neurons counted themselves: as n, s1 and s2, whole numbers, shape [units]."""
+        for counter, counted in ((self.n, n), (self.s1, s1), (self.s2, s2)):
+            counter += np.rint(counted).astype(np.int64)
+
     def reset(self) -> None:
         """Start a new task."""
         for counter in (self.n, self.s1, self.s2):
@@ -186,7 +192,7 @@ class Importance:
         self.counters.reset()
         self.omega = {
             "isi-cv": self._largest,
-            "uniform": np.ones_like(self._largest),
+            "uniform": np.full_like(self._largest, self._largest.mean()),
             "shuffled": self._largest[self.order],
         }[self.kind]
 

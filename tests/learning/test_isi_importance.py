@@ -56,6 +56,16 @@ def test_step_by_step_counts_the_same_and_never_across_samples() -> None:
         assert getattr(whole, name).tolist() == getattr(single, name).tolist()
 
 
+def test_what_neurons_counted_themselves_is_added() -> None:
+    whole, parts = IntervalCounters(5), IntervalCounters(5)
+    for spikes in (trains(1), trains(2)):
+        alone = IntervalCounters(5)
+        alone.add(spikes)
+        whole.add(spikes)
+        parts.add_sums(alone.n.astype(np.float32), alone.s1 + 1e-6, alone.s2)
+    assert parts.importance().tolist() == whole.importance().tolist()
+
+
 def test_one_interval_is_not_enough() -> None:
     counters = IntervalCounters(2)
     train = np.zeros((9, 2), bool)
@@ -125,13 +135,13 @@ def test_a_synapse_has_the_importance_of_its_target_and_the_readout_that_of_its_
     assert torch.equal(readout.anchor, guard.anchor[2])
 
 
-def test_controls_have_the_same_values_elsewhere_or_one_everywhere() -> None:
+def test_controls_have_the_same_values_elsewhere_or_their_mean_everywhere() -> None:
     real, shuffled, uniform = (finished(k)[0] for k in ("isi-cv", "shuffled", "uniform"))
     for a, b, c in zip(real.layers, shuffled.layers, uniform.layers, strict=True):
         assert sorted(a.omega) == sorted(b.omega)
         assert a.omega.tolist() != b.omega.tolist()
-        assert c.omega.tolist() == [1.0] * 5
-    assert all(bool((t.stiffness == 2.0).all()) for t in uniform.tethers())
+        assert c.omega == pytest.approx([a.omega.mean()] * 5)
+        assert a.omega.std() > 0.1
 
 
 def test_mistakes_are_named() -> None:

@@ -15,6 +15,7 @@ from neuro.datasets import load
 from neuro.equations.expression import names
 from neuro.errors import DescriptionError
 from neuro.learning.chain_settings import ChainSettings
+from neuro.learning.isi_importance import IntervalCounters
 from neuro.models.predictive_chain import PredictiveChain
 from neuro.models.predictive_chain_network import chain_network, initial_weights
 from neuro.program import Plasticity
@@ -164,6 +165,86 @@ def test_no_weights_are_tied_and_no_gradient_is_built() -> None:
     assert all(isinstance(t, torch.Tensor) for t in tensors)
 
 
+# --- importance by spike intervals ------------------------------------------------------------
+
+
+def protected(kind: str, **options: Any) -> PredictiveChain:
+    return chain(settings=replace(BUSY, regulariser=kind, strength=0.8), **options)
+
+
+def test_units_count_their_intervals_of_each_image_alone() -> None:
+    made, (images, labels) = protected("isi-cv"), some(4)
+    net = chain_network(SIZES, made.settings, made.weights)
+    net.record("A1", "spikes")
+    net.record("A2", "spikes")
+    expected = {area: IntervalCounters(SIZES[area]) for area in (1, 2)}
+    for counter, (image, label) in enumerate(zip(images, labels, strict=True)):
+        sim = nr.compile(net)
+        phases = np.split(
+            nr.random.stream(3, "chain phases", counter).random(sum(SIZES)), np.cumsum(SIZES)[:-1]
+        )
+        sim.set_values("A0", "rate", BUSY.encoding.rates(image[None])[0])
+        sim.set_values("A0", "phase", phases[0])
+        for i in range(1, 4):
+            sim.set_values(f"A{i}", "v", phases[i])
+        sim.set_values("A3", "label", BUSY.label_rate * (np.arange(3) == label))
+        recording = sim.run_steps(BUSY.presentation)
+        for area, counters in expected.items():
+            train = np.zeros((BUSY.presentation, SIZES[area]), bool)
+            train[recording.spikes(f"A{area}")] = True
+            counters.add(train)
+    made.learn(images, labels, rate=0.0)
+    for area, counters in expected.items():
+        for name in ("n", "s1", "s2"):
+            ours = getattr(made.importance[area].counters, name)
+            assert ours.tolist() == getattr(counters, name).tolist()
+        assert counters.n.max() > 3
+
+
+def test_a_unit_learns_at_its_own_rate_and_class_synapses_at_that_of_their_other_end() -> None:
+    plain, made, (images, labels) = chain(), protected("isi-cv"), some(3)
+    for kept in (plain, made):
+        kept.learn(images, labels, rate=0.3)
+    for name, w in plain.weights.items():  # nothing is important before a task is over
+        np.testing.assert_allclose(made.weights[name], w, rtol=1e-12, atol=1e-14)
+    made.finish_task()
+    plain.weights = {name: w.copy() for name, w in made.weights.items()}
+    before = {name: w.copy() for name, w in made.weights.items()}
+    for kept in (plain, made):
+        kept.learn(images, labels, rate=0.3)
+    factor = {area: 1 - 0.8 * found.omega for area, found in made.importance.items()}
+    assert factor[1].std() > 0.02
+    for area, end in ((0, 1), (1, 2)):
+        for name, by_unit in ((f"W{area}", factor[end][:, None]), (f"F{area}", factor[end])):
+            change = by_unit * (plain.weights[name] - before[name])
+            np.testing.assert_allclose(
+                made.weights[name] - before[name], change, rtol=1e-9, atol=1e-13
+            )
+    for name, by_unit in (("W2", factor[2]), ("F2", factor[2][:, None])):
+        change = by_unit * (plain.weights[name] - before[name])
+        np.testing.assert_allclose(
+            made.weights[name] - before[name], change, rtol=1e-9, atol=1e-13
+        )
+
+
+def test_controls_are_as_plastic_in_all_and_backends_agree() -> None:
+    images, labels = some(5)
+    kinds = ("isi-cv", "uniform", "shuffled")
+    made = {kind: protected(kind) for kind in kinds} | {
+        "torch": protected("isi-cv", backend="torch"),
+    }
+    for one in made.values():
+        one.learn(images, labels, rate=0.3)
+        one.finish_task()
+    for area in (1, 2):
+        real, uniform, shuffled, torch = (one.importance[area].omega for one in made.values())
+        assert uniform == pytest.approx([real.mean()] * len(real))
+        assert sorted(shuffled) == sorted(real)
+        assert torch.tolist() == real.tolist()
+    assert made["uniform"].memory()["importance"] == 8 * (6 * (6 + 4) + 4)
+    assert chain().memory()["importance"] == 0
+
+
 # --- backends and batches --------------------------------------------------------------------
 
 
@@ -288,6 +369,7 @@ def test_weights_that_grow_without_bound_are_refused_and_not_kept() -> None:
         {"label_rate": 0.0},
         {"tonic": float("nan")},
         {"weight_decay": -0.1},
+        {"strength": 1.5},
     ],
 )
 def test_impossible_settings_are_refused(change: dict[str, Any]) -> None:
