@@ -187,7 +187,7 @@ class PredictiveChain:
         self.seen += len(images)
 
     def finish_task(self) -> None:
-        """Protect what is important by the spikes since the last call, if there is a regulariser."""
+        """Protect what the spikes since the last call say is important, with a regulariser."""
         for importance in self.importance.values():
             importance.finish()
 

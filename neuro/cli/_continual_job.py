@@ -25,8 +25,11 @@ from neuro.results import RunFolder, key_of
 if TYPE_CHECKING:
     from neuro.cli._continual_analysis import Analyses
 
+CONTROLS = ("uniform", "shuffled")
+"""Regularisers without which importance by spike intervals means nothing."""
+
 ORDER = (
-    *("plain", "sequential", "rehearsal", "sleep", "sleep+rehearsal", "joint", "chain"),
+    *("plain", "sequential", *CONTROLS, "rehearsal", "sleep", "sleep+rehearsal", "joint", "chain"),
     *("surrogate", "surrogate-ewc", "surrogate-rehearsal", "surrogate-joint"),
 )
 """Names of all conditions, in the order of the table."""
@@ -39,6 +42,8 @@ _SLEEPING_LABELS: Mapping[str, str] = {
     "sleep+rehearsal": "sleep and rehearsal",
     "joint": "joint (upper bound)",
 }
+
+_CONTROL_LABELS: Mapping[str, str] = {name: f"{name} importance" for name in CONTROLS}
 
 _LEARNER_LABELS: Mapping[str, str] = {
     "pc": "predictive columns",
@@ -149,6 +154,8 @@ class Request:
         if self.sleeps or self.learner not in _LEARNER_LABELS:
             return _SLEEPING_LABELS.get(name, name)
         own = _LEARNER_LABELS[self.learner]
+        if name in _CONTROL_LABELS:
+            return f"{own}, {_CONTROL_LABELS[name]}"
         if self.regulariser != "none" and name in ("sequential", "rehearsal"):
             own += f", {self.regulariser}"
         if name == "rehearsal":
@@ -176,6 +183,8 @@ class Request:
         if self.baselines:
             if self.regulariser != "none":
                 others.append("plain")
+            if self.regulariser == "isi-cv":
+                others += CONTROLS
             others.append("sequential")
             if self.rehearsal:
                 others.append("rehearsal")
@@ -227,8 +236,9 @@ def conditions(request: Request) -> dict[str, Condition]:
             blur=request.blur,
             pool=request.pool,
         )
-        if name == "plain":  # the same network, trained alike, without its regulariser
-            settings = replace(made[name].preset, regulariser="none")
+        if name in ("plain", *CONTROLS):  # the same network, trained alike, but for this
+            regulariser = "none" if name == "plain" else name
+            settings = replace(made[name].preset, regulariser=regulariser)
             made[name] = replace(made[name], preset=settings)
         if name == "joint" and (not request.sleeps or request.protocol != "split"):
             # Whether order matters is seen on the same images only; and all images in all tasks

@@ -49,9 +49,9 @@ def continual(
     features: Annotated[
         str | None,
         typer.Option(
-            help="Learn from features of the images: conv, a small network trained here on the "
-            "first two classes only, or the name of a network of torchvision (resnet18, ...), "
-            "with --weights. They are kept in the cache. The same: --dataset cifar10:conv."
+            help="Learn from features of the images: dct, contrasts of small patches; conv, a "
+            "small network trained here on the first two classes only; or the name of a network "
+            "of torchvision (resnet18, ...), with --weights. They are kept in the cache. The same: --dataset cifar10:conv."
         ),
     ] = None,
     weights: Annotated[
@@ -85,7 +85,8 @@ def continual(
             help="What protects earlier tasks while a new one is learned, for ff: none, ewc "
             "(elastic weight consolidation), si (synaptic intelligence) or lwf (learning without "
             "forgetting); for sg: none, ewc, isi-cv (regular spiking counts as important), and "
-            "its controls uniform and shuffled."
+            "its controls uniform and shuffled, which isi-cv always brings along; for pc-chain: "
+            "none, isi-cv, uniform, shuffled."
         ),
     ] = "none",
     scenario: Annotated[

@@ -52,6 +52,24 @@ def test_a_regulariser_is_compared_with_the_same_network_without() -> None:
     assert presets["joint"]["learner"] == "ff"
 
 
+@pytest.mark.parametrize("learner", ["sg", "pc-chain"])
+def test_importance_by_intervals_never_stands_without_its_controls(learner: str) -> None:
+    request = jobs.Request(
+        "digits", learner=learner, regulariser="isi-cv", settings=(("strength", 0.5),)
+    )
+    made = jobs.conditions(request)
+    asked = made["sequential"].to_json()
+    for name, regulariser in (("plain", "none"), ("uniform",) * 2, ("shuffled",) * 2):
+        preset = {**asked["preset"], "regulariser": regulariser}
+        assert made[name].to_json() == {**asked, "preset": preset}
+    assert asked["preset"]["strength"] == 0.5
+    assert len({request.label(name) for name in made}) == len(made)
+    alone = jobs.Request("digits", learner=learner, regulariser="isi-cv", baselines=False)
+    assert alone.names == ("sequential",)
+    control = jobs.Request("digits", learner=learner, regulariser="uniform")
+    assert "shuffled" not in control.names
+
+
 def test_bptt_and_told_tasks() -> None:
     bptt = run("--learner", "bptt", "--sleep", "none", "--no-baselines", "--set", "hidden=20")
     assert bptt["learner"] == "bptt"
