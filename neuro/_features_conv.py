@@ -88,7 +88,7 @@ class ConvNetwork:
             raise DatasetError(
                 f"features 'conv': images of less than {least} pixels a side are too small for it"
             )
-        with _one_thread():
+        with one_thread():
             self._layers = self._trained(_tensor([images[i] for i in chosen]), labels[chosen])
 
     def _trained(self, images: torch.Tensor, labels: NDArray[np.int64]) -> nn.Module:
@@ -133,7 +133,7 @@ class ConvNetwork:
         if self._layers is None:
             raise RuntimeError("prepare() comes before extract()")
         rows = []
-        with _one_thread(), torch.no_grad():
+        with one_thread(), torch.no_grad():
             for start in range(0, len(images), 500):
                 some = _tensor(images[start : start + 500])
                 pooled = nn.functional.adaptive_avg_pool2d(self._layers(some), PARTS)
@@ -144,8 +144,25 @@ class ConvNetwork:
 
 def _tensor(images: Images) -> torch.Tensor:
     """Batch ``[n, 3, height, width]`` with values from -1 to 1."""
-    stacked = torch.from_numpy(np.stack(list(images)))
-    return stacked.permute(0, 3, 1, 2).float() / 127.5 - 1
+    return stacked(images) / 127.5 - 1
+
+
+def stacked(images: Images) -> torch.Tensor:
+    """Batch ``[n, 3, height, width]`` of images of one size, with values from 0 to 255.
+
+    Raises
+    ------
+    DatasetError
+        If their sizes differ.
+    """
+    arrays = list(images)
+    if len(shapes := {image.shape for image in arrays}) > 1:
+        one, other = sorted(shapes)[:2]
+        raise DatasetError(
+            f"images are {one[1]} × {one[0]} and {other[1]} × {other[0]} pixels; these features "
+            "need images of one size"
+        )
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float()
 
 
 def _initialised(layer: nn.Conv2d | nn.Linear, draw: np.random.Generator) -> nn.Module:
@@ -159,7 +176,7 @@ def _initialised(layer: nn.Conv2d | nn.Linear, draw: np.random.Generator) -> nn.
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread adds up in the same order on every machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

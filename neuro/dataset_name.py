@@ -21,7 +21,10 @@ from pathlib import Path
 from neuro.errors import DatasetError
 
 CONV = "conv"
-"""Name of the features that need no weights: a small network learned on the first classes."""
+"""Name of features that need no weights: of a small network learned on the first classes."""
+
+DCT = "dct"
+"""Name of features that need neither weights nor learning: contrasts of small patches."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,17 @@ class DatasetName:
                 f"weights {self.weights!r} are for a feature extractor; name it with --features, "
                 "e.g. resnet18"
             )
-        if self.weights is not None and self.features == CONV:
+        if self.weights is not None and self.features in (CONV, DCT):
             raise DatasetError(
-                f"features {CONV!r} are learned here and take no weights ({self.weights!r}); "
+                f"features {self.features!r} are made here and take no weights ({self.weights!r}); "
                 "leave the weights out, or name a network of torchvision"
             )
-        if self.weights is None and self.features not in (None, CONV):
+        if self.weights is None and self.features not in (None, CONV, DCT):
             raise DatasetError(
                 f"features {self.features!r} need weights from a file: --weights FILE, or "
-                f":{self.features}@FILE in the name. Without any, take {CONV!r}: a small network "
-                "that is trained here on the first two classes"
+                f":{self.features}@FILE in the name. Without any, take {DCT!r}, contrasts of small "
+                f"patches, or {CONV!r}, a small network that is trained here on the first two "
+                "classes"
             )
         return self
 

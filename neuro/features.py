@@ -2,11 +2,13 @@
 
 A feature extractor turns every image into a vector. The vectors are divided by the largest value
 of all training images, as Tadros et al. 2022 (Nat. Commun. 13:7742) do, so that they lie in
-[0, 1] and sleep can replay them as firing rates. There are two kinds:
+[0, 1] and sleep can replay them as firing rates. There are three kinds:
 
 ``conv``
     A small convolutional network, trained here on the first two classes only
     (:mod:`neuro._features_conv`): what it knows is what the first task teaches.
+``dct``
+    Contrasts of small patches (:mod:`neuro._features_dct`): nothing is learned.
 any other name
     A network of torchvision with weights from a file (:mod:`neuro._features_torchvision`).
 
@@ -28,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro import _imagefolder
-from neuro.dataset_name import CONV, DatasetName
+from neuro.dataset_name import CONV, DCT, DatasetName
 from neuro.datasets import Dataset
 from neuro.errors import DatasetError
 from neuro.progress import Bar, Progress
@@ -120,6 +122,10 @@ def extractor(name: DatasetName) -> Extractor:
         from neuro._features_conv import ConvNetwork
 
         return ConvNetwork()
+    if name.features == DCT:
+        from neuro._features_dct import LocalCosines
+
+        return LocalCosines()
     if name.features is None or name.weights is None:
         raise DatasetError(f"data set {str(name)!r} names no features and weights")
     from neuro._features_torchvision import TorchvisionNetwork

@@ -61,6 +61,7 @@ def made(dataset: Dataset, by: features.Extractor | None = None) -> Dataset:
         ("mnist", (("mnist",), None, None)),
         ("mnist+cifar10", (("mnist", "cifar10"), None, None)),
         ("cifar10:conv", (("cifar10",), "conv", None)),
+        ("mnist:dct", (("mnist",), "dct", None)),
         ("a/b/:resnet18@w/r.pth", (("a/b/",), "resnet18", "w/r.pth")),
     ],
 )
@@ -77,7 +78,8 @@ def test_names_are_taken_apart_and_put_together(text: str, parts: tuple[Any, ...
         ("mnist+", "a part is empty"),
         ("mnist:", "a part is empty"),
         ("mnist:resnet18@", "a part is empty"),
-        ("mnist:conv@file.pth", "'conv' are learned here and take no weights"),
+        ("mnist:conv@file.pth", "'conv' are made here and take no weights"),
+        ("mnist:dct@file.pth", "'dct' are made here and take no weights"),
         ("mnist:resnet18", "'resnet18' need weights from a file: --weights FILE"),
     ],
 )

@@ -51,7 +51,8 @@ def continual(
         typer.Option(
             help="Learn from features of the images: dct, contrasts of small patches; conv, a "
             "small network trained here on the first two classes only; or the name of a network "
-            "of torchvision (resnet18, ...), with --weights. They are kept in the cache. The same: --dataset cifar10:conv."
+            "of torchvision (resnet18, ...), with --weights. They are kept in the cache. The "
+            "same: --dataset cifar10:dct."
         ),
     ] = None,
     weights: Annotated[
