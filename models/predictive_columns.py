@@ -114,7 +114,7 @@ class PredictiveColumns:
             "precision": precision,
             "options": options,
         }
-        self._lessons: dict[int, Stage] = {}
+        self._lessons: dict[tuple[int, int], Stage] = {}
 
     def on(
         self, backend: str, *, precision: str | None = None, **options: Any
@@ -171,7 +171,7 @@ class PredictiveColumns:
         changes: dict[int, Change] = {}
         if len(known):
             slots = max(len(own) for own in columns.values())
-            stage = self._lesson(slots)
+            stage = self._lesson(slots, len(known))
             for first in range(0, len(known), stage.items):
                 part = known[first : first + stage.items]
                 places = np.array([np.resize(columns[given[i]], slots) for i in part])
@@ -206,7 +206,7 @@ class PredictiveColumns:
         A column meets an image in the same way whether others are there or not, so those that are
         rarely needed are not simulated for every image.
         """
-        stage, changes = self._lesson(1), {}
+        stage, changes = self._lesson(1, len(recruits)), {}
         for first in range(0, len(recruits), stage.items):
             part = list(recruits)[first : first + stage.items]
             places = np.array([[recruits[i]] for i in part])
@@ -220,15 +220,17 @@ class PredictiveColumns:
     def _rate(self, column: int) -> float:
         return self.settings.rate(self.pool.learned[column])
 
-    def _lesson(self, slots: int) -> Stage:
-        """The network in which so many columns learn."""
-        if slots not in self._lessons:
+    def _lesson(self, slots: int, images: int) -> Stage:
+        """The network in which so many columns learn, for so many images or some more."""
+        items = self.settings.batch_size
+        while items < images:
+            items *= 2
+        if (slots, items) not in self._lessons:
             blank = self.pool.weights[np.zeros(slots, np.int64)]
-            items = self.settings.batch_size
-            self._lessons[slots] = Stage(
+            self._lessons[slots, items] = Stage(
                 self.settings, blank, learning=True, items=items, **self._where
             )
-        return self._lessons[slots]
+        return self._lessons[slots, items]
 
     def _starts(self, purpose: str, first: int, images: NDArray[np.floating]) -> Start:
         """Rates of the images, and the random state in which the network meets them.

@@ -86,18 +86,24 @@ class PredictiveLearner:
         """Learn each image once an epoch; see :class:`neuro.learning.continual.Learner`."""
         order = np.concatenate([stream.permutation(len(labels)) for _ in range(self.epochs)])
         task, self._tasks = self._tasks, self._tasks + 1
-        batch = self.preset.batch_size
-        for first in range(self._resume(task, progress), len(order), batch):
-            chosen = order[first : first + batch]
+        done = kept = self._resume(task, progress)
+        while done < len(order):
+            chosen = order[done : done + self._batch(labels)]
             self.model.learn(images[chosen], labels[chosen])
             progress.advance(len(chosen))
-            done = first + len(chosen)
-            if self.checkpoints is not None:
-                if done == len(order):
-                    self.model.save(self._file(task), done=done)
-                    self._file(task, "unfinished").unlink(missing_ok=True)
-                elif done % self.preset.checkpoint_every < batch:
-                    self.model.save(self._file(task, "unfinished"), done=done)
+            done += len(chosen)
+            if self.checkpoints is not None and done == len(order):
+                self.model.save(self._file(task), done=done)
+                self._file(task, "unfinished").unlink(missing_ok=True)
+            elif self.checkpoints is not None and done - kept >= self.preset.checkpoint_every:
+                self.model.save(self._file(task, "unfinished"), done=done)
+                kept = done
+
+    def _batch(self, labels: NDArray[np.int64]) -> int:
+        """Images of the next update: as the class that has learned least allows."""
+        pool = self.model.pool
+        learned = [pool.learned[pool.of_class(c)].sum() for c in np.unique(labels)]
+        return self.preset.batch(float(min(learned)))
 
     def _resume(self, task: int, progress: Progress) -> int:
         """Images of a task that have been learned before this learner was made."""
