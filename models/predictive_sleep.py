@@ -74,6 +74,9 @@ class ChainSleep:
         See :class:`~neuro.learning.sleep.SleepConfig`.
     threshold : float
         Threshold of all units, as a factor on that which they have awake.
+    shuffled : bool
+        Control: the pixels of the mean image change places, the same ones every night. What then
+        remains does not come from replaying what was seen.
     backend : str
         What simulates the sleeping network.
     """
@@ -86,6 +89,7 @@ class ChainSleep:
     slope: float = 0.1
     window: int | None = None
     threshold: float = 1.0
+    shuffled: bool = False
     backend: str = "reference"
 
     def steps(self, task: int) -> int:
@@ -118,6 +122,9 @@ class ChainSleep:
         chain = learner.model
         settings = replace(chain.settings, hidden=chain.sizes[1:-1])
         before = [chain.weights[f"F{i}"] for i in range(len(chain.sizes) - 1)]
+        if self.shuffled:
+            order = np.random.default_rng(0).permutation(len(seen_mean_image))
+            seen_mean_image = seen_mean_image[order]
         found = sleep(
             before,
             seen_mean_image,
@@ -208,11 +215,15 @@ def measure(
     settings: ChainSettings,
     seeds: Sequence[int],
 ) -> dict[str, list[Outcome]]:
-    """What a chain comes to alone and with sleep, a seed each; images as learners see them."""
+    """What a chain comes to alone, with sleep, and with the control of sleep, for each seed.
+
+    Images are shown as learners of the protocol see them.
+    """
     data = load(dataset)
     data = pooled(data, usual_pool(settings.learner, data.shape))
     found: dict[str, list[Outcome]] = {}
-    for name, sleeps in (("alone", None), ("sleep", night)):
+    control = replace(night, shuffled=True)
+    for name, sleeps in (("alone", None), ("sleep", night), ("shuffled sleep", control)):
         found[name] = []
         for seed in seeds:
             learner = ChainLearner(settings, data.features, data.n_classes, seed)

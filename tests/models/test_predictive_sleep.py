@@ -62,6 +62,23 @@ def test_without_input_nothing_changes_and_what_slept_still_answers() -> None:
     assert made.scores(image).shape == answers.shape
 
 
+def test_the_control_replays_the_same_pixels_elsewhere() -> None:
+    mean = np.zeros(64)
+    mean[:8] = 1.0
+    real, control = (learner() for _ in range(2))
+    start = real.model.weights["F0"]
+    counts = [
+        replace(NIGHT, shuffled=shuffled)(one, 0, mean, 5, Silent()).spikes_per_layer[0]
+        for one, shuffled in ((real, False), (control, True))
+    ]
+    assert counts[1] == pytest.approx(counts[0], rel=0.2)
+    raised = [set(np.flatnonzero((one.model.weights["F0"] > start).any(axis=1)))
+              for one in (real, control)]  # fmt: skip
+    assert raised[0] == set(range(8))
+    assert len(raised[1]) == 8
+    assert raised[1] != raised[0]
+
+
 def test_a_sequence_with_sleep_and_without() -> None:
     data = load("digits")
     protocol = ContinualProtocol(images_per_class=20, test_images=60)
@@ -83,4 +100,8 @@ def test_the_command_prints_both_conditions(capsys: pytest.CaptureFixture[str]) 
     main([*options, "--test-images", "20", "--set", "duration=30", "--set", "rate=200"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| | awake | final | new | again | backward transfer |"
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["alone", "sleep"]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        "alone",
+        "sleep",
+        "shuffled sleep",
+    ]
