@@ -213,3 +213,10 @@ def test_columns_are_placed_and_an_image_costs_what_its_events_cost() -> None:
         counted["synaptic_operations_per_sample"], rel=0.05
     )
     assert made.energy_joule == pytest.approx(counted["energy_per_sample"], rel=0.15)
+
+
+def test_a_deployment_names_the_rule_that_the_chip_lacks() -> None:
+    net = chip_network(PredictiveSettings(latents=M), column_weights()[:1], plastic=RULES)
+    made = nr.loihi.deploy(net, dt=1e-3, target="loihi2", duration=33e-3)
+    others = [v.where for v in made.violations if v.rule != "model_supported"]
+    assert others == ["feedforward_0"]
