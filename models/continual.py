@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,14 @@ from neuro.learning.presets import Preset
 from neuro.learning.settings import Settings
 from neuro.learning.sleep import sleep
 from neuro.learning.tasks import column_classes
-from neuro.models.learners import LEARNERS, Heads, MRNNLearner, NetworkLearner, SleepingLearner
+from neuro.models.learners import (
+    LEARNERS,
+    Heads,
+    MRNNLearner,
+    NetworkLearner,
+    Resumable,
+    SleepingLearner,
+)
 from neuro.progress import Progress
 
 __all__ = ["MRNNLearner", "SpikingSleep", "run"]
@@ -122,6 +130,7 @@ def run(
     meter: Meter = silent_meter,
     keep: Callable[[NetworkLearner], None] | None = None,
     observer: Observer | None = None,
+    checkpoints: Path | None = None,
     **backend_options: Any,
 ) -> SeedResult:
     """One seed of the continual-learning job.
@@ -147,6 +156,9 @@ def run(
         Called at the end with the learner, e.g. to keep its weights.
     observer : Observer, optional
         Looks on at each sleep, e.g. a :class:`neuro.analysis.SleepAnalyst`.
+    checkpoints : Path, optional
+        Folder in which a :class:`~neuro.models.learners.Resumable` learner keeps what it has
+        learned so far; the same call goes on there after a kill.
     **backend_options
         Options of the sleep's backend.
 
@@ -174,6 +186,8 @@ def run(
         heads = column_classes(dataset, protocol, seed)
     make = LEARNERS[preset.learner]
     learner = make(preset, dataset.features, dataset.n_classes, seed, device, heads)
+    if checkpoints is not None and isinstance(learner, Resumable):
+        learner.checkpoints = checkpoints
     night = None
     if sleep_backend is not None and not protocol.joint:
         if not isinstance(preset, Preset):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,20 @@ class NetworkLearner(Protocol):
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.floating]:
         """Outputs ``[n, classes]``; the largest is the answer."""
         ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A learner that keeps what it has learned while a training goes on.
+
+    Attributes
+    ----------
+    checkpoints : Path or None
+        Folder for that. A learner made anew with the same folder and given the same tasks goes on
+        where the last one was killed, with the same result.
+    """
+
+    checkpoints: Path | None
 
 
 class SleepingLearner(NetworkLearner, Protocol):

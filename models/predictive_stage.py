@@ -174,15 +174,14 @@ class Stage:
         return np.asarray(np.square(errors, dtype=np.float64).sum(axis=2))
 
     def _values(self, owner: str, variable: str, count: int, shape: tuple[int, ...]) -> FloatArray:
-        values: FloatArray = self.simulation.values(owner, variable)
-        placed: FloatArray = values.reshape(self.items, *shape)[:count]
-        return placed
+        values = self.simulation.values(owner, variable)
+        return np.asarray(values.reshape(self.items, *shape)[:count])
 
     def _placed(self, values: FloatArray, like: NDArray[Any]) -> NDArray[Any]:
         """One row an image as the engine has them; places without an image repeat the first."""
         if not self._batched:
-            return values[0].astype(like.dtype)
+            return np.asarray(values[0], like.dtype)
         missing = self.items - len(values)
         if missing:
             values = np.concatenate([values, np.repeat(values[:1], missing, axis=0)])
-        return values.astype(like.dtype)
+        return np.asarray(values, like.dtype)

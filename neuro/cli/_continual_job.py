@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -349,10 +351,14 @@ def run_job(
                 note = "kept from an earlier run"
                 if result is None:
                     analyst = None if watched is None else SleepAnalyst(seed)
-                    result, weights = _run_seed(job, condition, seed, analyst)
+                    unfinished = folder.path / "unfinished" / f"{key}-{seed}"
+                    if fresh:
+                        shutil.rmtree(unfinished, ignore_errors=True)
+                    result, weights = _run_seed(job, condition, seed, analyst, unfinished)
                     if watched is not None and analyst is not None:
                         watched.keep(key, analyst)
                     folder.store(key, seed, result.to_json(), weights)
+                    shutil.rmtree(unfinished, ignore_errors=True)
                     note = f"{time.perf_counter() - start:.1f} s"
                 results[name].append(result)
                 done += 1
@@ -378,7 +384,7 @@ def _stored(folder: RunFolder, key: str, seed: int) -> SeedResult | None:
 
 
 def _run_seed(
-    job: Job, condition: Condition, seed: int, observer: Observer | None
+    job: Job, condition: Condition, seed: int, observer: Observer | None, unfinished: Path
 ) -> tuple[SeedResult, list[NDArray[np.float64]]]:
     from neuro.models.continual import run
 
@@ -393,5 +399,6 @@ def _run_seed(
         meter=Bar,
         keep=lambda learner: weights.extend(learner.model.get_weights()),
         observer=observer,
+        checkpoints=unfinished,
     )
     return result, weights

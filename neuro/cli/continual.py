@@ -125,6 +125,14 @@ def continual(
             "the jitter of the time at which an image is shown. 0: sharp."
         ),
     ] = 0.0,
+    online: Annotated[
+        bool,
+        typer.Option(
+            "--online",
+            help="For pc: learn each image once, one at a time, as on a robot. (Like every run of "
+            "pc it goes on where it was if it is killed, be it by a power failure.)",
+        ),
+    ] = False,
     pool: Annotated[
         int | None,
         typer.Option(
@@ -291,7 +299,7 @@ def continual(
         rehearsal=rehearsal,
         seeds=parse_seeds(seeds),
         preset=preset,
-        settings=_settings(setting or [], images_per_task, epochs),
+        settings=_settings(setting or [], images_per_task, epochs) + _one_by_one(online, learner),
         baselines=baselines,
         joint=baselines and (dataset == "digits" or learner in PREDICTIVE)
         if joint is None
@@ -326,6 +334,13 @@ def continual(
     output.print_table(job, results, analyses)
     output.write(job, results, folder, analyses)
     typer.echo(f"written to {folder.path}: report.html, metrics.json, config.json and figures")
+
+
+def _one_by_one(online: bool, learner: str) -> tuple[tuple[str, Any], ...]:
+    """Settings of learning online."""
+    if online and learner != "pc":
+        raise JobError(f"--online is for --learner pc; {learner} learns from mini-batches")
+    return (("batch_size", 1), ("batch_limit", 1), ("epochs", 1)) if online else ()
 
 
 def _named(dataset: str, features: str | None, weights: Path | None) -> str:

@@ -520,9 +520,9 @@ def best(
     """The strongest settings that ship for a data set (``--preset best``).
 
     They exist for ``ep`` on MNIST and Fashion-MNIST, the same with and without rehearsal: a larger
-    network with its own sleep, read out by currents, slower than :func:`preset`. For any other
-    learner or data set, and for joint training, none were sought or found, and these are the
-    ordinary settings.
+    network with its own sleep, read out by currents, slower than :func:`preset`; and for ``pc`` on
+    all images of the two. For any other learner or data set, and for joint training of ``ep``, none
+    were sought or found, and these are the ordinary settings.
 
     Parameters
     ----------
@@ -534,6 +534,11 @@ def best(
     DescriptionError
         As :func:`preset`.
     """
+    if learner == "pc":
+        name = DatasetName.parse(dataset).settings
+        return predictive_settings(
+            name, joint=joint, regulariser=regulariser, domain=domain, strongest=True
+        )
     ordinary = preset(
         dataset, joint=joint, learner=learner, regulariser=regulariser, domain=domain
     )
