@@ -28,15 +28,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.datasets import Dataset, load, pooled
-from neuro.learning.chain_settings import ChainSettings, chain_settings
+from neuro.learning.chain_settings import ChainSettings
 from neuro.learning.condition import usual_pool
-from neuro.learning.continual import ContinualProtocol, Learner, run_seed
+from neuro.learning.continual import Consolidation, ContinualProtocol, Learner, run_seed
 from neuro.learning.continual_results import SleepSummary
 from neuro.learning.metrics import mean_and_sd
-from neuro.learning.presets import parse_settings
+from neuro.learning.presets import parse_settings, preset
+from neuro.learning.settings import Settings
 from neuro.learning.sleep import SleepConfig, sleep
 from neuro.learning.tasks import Schedule, schedule
-from neuro.models.predictive_chain_learner import ChainLearner
+from neuro.models.learners import LEARNERS
+from neuro.models.predictive_column_sleep import ColumnSleep
 from neuro.progress import Progress, Silent
 from neuro.random import stream
 
@@ -177,10 +179,10 @@ class Outcome:
 
 
 def outcome(
-    learner: Sleeper,
+    learner: Learner,
     dataset: Dataset,
     protocol: ContinualProtocol,
-    night: ChainSleep | None,
+    night: Consolidation | None,
     seed: int,
 ) -> Outcome:
     """Learn a sequence of tasks, with sleep or without, and one more pass in the end."""
@@ -213,24 +215,23 @@ def _accuracy(learner: Learner, plan: Schedule) -> float:
 
 def measure(
     dataset: str,
-    night: ChainSleep,
+    nights: Mapping[str, Consolidation | None],
     protocol: ContinualProtocol,
-    settings: ChainSettings,
+    settings: Settings,
     seeds: Sequence[int],
 ) -> dict[str, list[Outcome]]:
-    """What a chain comes to alone, with sleep, and with the control of sleep, for each seed.
+    """What a learner comes to with each kind of night, for each seed.
 
     Images are shown as learners of the protocol see them.
     """
     data = load(dataset)
     data = pooled(data, usual_pool(settings.learner, data.shape))
     found: dict[str, list[Outcome]] = {}
-    control = replace(night, shuffled=True)
-    for name, sleeps in (("alone", None), ("sleep", night), ("shuffled sleep", control)):
+    for name, night in nights.items():
         found[name] = []
         for seed in seeds:
-            learner = ChainLearner(settings, data.features, data.n_classes, seed)
-            found[name].append(outcome(learner, data, protocol, sleeps, seed))
+            made = LEARNERS[settings.learner](settings, data.features, data.n_classes, seed)
+            found[name].append(outcome(made, data, protocol, night, seed))
             print(f"{name}, seed {seed}: {asdict(found[name][-1])}", file=sys.stderr, flush=True)
     return found
 
@@ -248,7 +249,10 @@ def table(found: Mapping[str, Sequence[Outcome]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print a table; ``python -m neuro.models.predictive_sleep --help``."""
-    parser = argparse.ArgumentParser(description="A chain of areas alone, and with sleep replay.")
+    parser = argparse.ArgumentParser(
+        description="A predictive network in sequence: alone, with sleep replay, with controls."
+    )
+    parser.add_argument("--learner", default="pc-chain", choices=("pc-chain", "pc"))
     parser.add_argument("--dataset", default="mnist")
     parser.add_argument("--seeds", default="200,201,202,203,204", help="separated by commas")
     parser.add_argument("--images-per-class", type=int, default=300)
@@ -262,9 +266,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         evaluate_on=given.evaluate_on,
     )
     seeds = [int(seed) for seed in given.seeds.split(",")]
-    night = replace(ChainSleep(), **parse_settings(given.set))
-    settings = chain_settings(given.dataset)
-    print(table(measure(given.dataset, night, protocol, settings, seeds)))
+    changes = parse_settings(given.set)
+    nights: dict[str, Consolidation | None] = {"alone": None}
+    if given.learner == "pc":
+        night = replace(ColumnSleep(), **changes)
+        nights |= {"gates open": night, "gates ajar": replace(night, gate=0.1 * night.gate)}
+    else:
+        replay = replace(ChainSleep(), **changes)
+        nights |= {"sleep": replay, "shuffled sleep": replace(replay, shuffled=True)}
+    settings = preset(given.dataset, learner=given.learner)
+    print(table(measure(given.dataset, nights, protocol, settings, seeds)))
 
 
 if __name__ == "__main__":
