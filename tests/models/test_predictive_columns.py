@@ -363,6 +363,7 @@ def test_no_regulariser():
     with pytest.raises(nr.DescriptionError, match="no regulariser 'ewc'"):
         predictive_settings("mnist", regulariser="ewc")
     assert predictive_settings("digits").latents == 12
+    assert predictive_settings("features").norm == 5
 
 
 def test_images_that_do_not_fit(digits):
