@@ -62,6 +62,12 @@ def test_the_code_of_the_page_on_continual_learning(tmp_path):
     assert (tmp_path / "weights.png").is_file()
 
 
+def test_the_code_of_the_page_on_predictive_coding(tmp_path):
+    accuracy, agreement = run("docs/predictive.md", 1, tmp_path)
+    assert float(accuracy) > 0.9
+    assert float(agreement) > 0.94
+
+
 def commands():
     """Every command that a page shows, as a list of words."""
     found = {}

@@ -7,7 +7,12 @@ import pytest
 from neuro.cli import main
 from neuro.models.predictive_columns import PredictiveColumns
 
-COMMAND = ["continual", "--dataset", "digits", "--learner", "pc", "--online", "--no-baselines", "--no-joint", "--seeds", "0", "--images-per-class", "3", "--test-images", "8", "--set", "latents=4", "--set", "columns=12", "--set", "presentation=8", "--set", "checkpoint_every=4"]
+SIZES = {"latents": 4, "columns": 12, "presentation": 8, "checkpoint_every": 4}
+COMMAND = [
+    *("continual", "--dataset", "digits", "--learner", "pc", "--online", "--seeds", "0"),
+    *("--no-baselines", "--no-joint", "--images-per-class", "3", "--test-images", "8"),
+    *(f"--set={name}={value}" for name, value in SIZES.items()),
+]
 
 
 def result(folder):
