@@ -279,7 +279,7 @@ def nobody_left(group: int) -> bool:
         ("killed", "local"),
         # As tests/models/test_comparison.py has it, which is faster.
         pytest.param("interrupted", "local", marks=pytest.mark.slow),
-        ("interrupted", "dask"),
+        pytest.param("interrupted", "dask", marks=pytest.mark.slow),
     ],
 )
 def test_what_is_finished_survives(

@@ -33,7 +33,10 @@ SHIM = Path(__file__).parent / "cuda_on_cpu.h"
 
 def pytest_generate_tests(metafunc):
     if "target" in metafunc.fixturenames:
-        metafunc.parametrize("target", EVERY_TARGET)
+        quick = metafunc.definition.get_closest_marker("compiled_slowly") is None
+        slow = pytest.param("cpp", marks=[pytest.mark.build, pytest.mark.slow])
+        every = EVERY_TARGET if quick else [EVERY_TARGET[0], slow, *EVERY_TARGET[2:]]
+        metafunc.parametrize("target", every)
 
 
 @pytest.fixture(autouse=True)

@@ -211,6 +211,7 @@ def check_pieces_and_checkpoints(made, target, cache):
     assert_same(ours.run(40, Silent()), expected)
 
 
+@pytest.mark.compiled_slowly
 def test_a_rule_without_synapses(cache, target):
     made = learning(degree=0)
     reference = REFERENCE.compile(made).run(30, Silent())

@@ -62,6 +62,7 @@ def test_checkpoint_of_the_reference_continues_here_and_back(program, cache, tar
     assert_same_record(ours.run(40, Silent()), other.run(40, Silent()))
 
 
+@pytest.mark.compiled_slowly  # a build of its own; test_build has written arrays of a shared one
 def test_arrays_written_between_runs(program, cache, target):
     made = program()
     engines = REFERENCE.compile(made), BACKEND.compile(made, target=target, cache_dir=cache)
