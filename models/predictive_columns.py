@@ -154,7 +154,8 @@ class PredictiveColumns:
             Brightness, not negative.
         labels : ndarray of int, shape [n]
             -1 where the class is unknown: the column that predicts the image best learns it, if no
-            column of another class comes close.
+            column of another class comes close. For images of all classes mixed, once a few of
+            each have been learned: class after class it does harm.
         """
         if images.ndim != 2 or images.shape[1] != self.inputs or len(images) != len(labels):
             raise DescriptionError(
