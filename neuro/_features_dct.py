@@ -102,7 +102,10 @@ class LocalCosines:
         mean = torch.full((1, *filters.shape[1:]), 1 / values)
 
         def over(planes: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-            return nn.functional.conv2d(planes, weights, stride=STRIDE, padding=self.size // 2)
+            found: torch.Tensor = nn.functional.conv2d(
+                planes, weights, stride=STRIDE, padding=self.size // 2
+            )
+            return found
 
         variance = over(images.square(), mean) - over(images, mean).square()
         contrast = variance.clamp(min=0).sqrt() + self.floor
