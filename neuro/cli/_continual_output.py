@@ -237,8 +237,8 @@ MEASURES_EXPLANATION = (
 
 SURROGATE_EXPLANATION = (
     "Surrogate: a spiking network trained by surrogate gradients on the same images, tasks and "
-    "input spikes. Rehearsal keeps that share of every task's images and shows them as often as new "
-    "ones."
+    "input spikes. Rehearsal keeps that share of every task's images and shows them as often as "
+    "new ones."
 )
 
 def _explanation(job: Job, *, tasks: bool = True) -> str:
