@@ -200,4 +200,7 @@ def predictive_settings(
     if strongest:
         base = _STRONGEST.get(dataset, base)
     # Where all classes come together, a batch has as many images of each as of two classes.
-    return replace(base, batch_size=50, batch_limit=100) if joint or domain else base
+    if joint or domain:
+        sizes = {"batch_size": 5 * base.batch_size, "batch_limit": 5 * base.batch_limit // 2}
+        base = base.with_values(sizes)
+    return base
