@@ -8,6 +8,7 @@ which class, which of them learns an image, how many samples each has learned.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,43 +164,78 @@ class PredictiveColumns:
                 f" [n, {self.inputs}] and [n]"
             )
         given = [int(label) for label in labels]
-        columns = {label: self.pool.candidates(label) for label in given}
+        for label in given:
+            if label != UNKNOWN and not 0 <= label < self.pool.n_classes:
+                raise DescriptionError(
+                    f"learn: label {label} is no class; expected 0 to {self.pool.n_classes - 1}, or"
+                    " -1 if it is unknown"
+                )
+        columns = [self.pool.candidates(label) for label in given]
         spares = self.pool.spares(given)
         start = self._starts("training", self.shown, images)
-        known = np.array([i for i, label in enumerate(given) if len(columns[label])], np.int64)
-        new = {label: spare for label, spare in spares.items() if not len(columns[label])}
-        recruits = {i: new[label] for i, label in enumerate(given) if label in new}
         changes: dict[int, Change] = {}
-        if len(known):
-            slots = max(len(own) for own in columns.values())
-            stage = self._lesson(slots, len(known))
+        known = [i for i, own in enumerate(columns) if len(own)]
+        if known:
+            stage = self._lesson(max(map(len, columns)), len(known))
             for first in range(0, len(known), stage.items):
                 part = known[first : first + stage.items]
-                places = np.array([np.resize(columns[given[i]], slots) for i in part])
-                before = self.pool.weights[places]
-                power, totals = stage.show(start[part], before), stage.totals(len(part))
-                gates = np.zeros(places.shape)
-                for row, i in enumerate(part):
-                    own, spare = columns[given[i]], spares.get(given[i])
-                    left = power[row, : len(own)]
-                    if given[i] == UNKNOWN:
-                        column = self.pool.guessed(own, left)
-                    else:
-                        column = self.pool.learner(own, left, totals[row], spare)
-                    if column is not None and column == spare:
-                        recruits[int(i)] = column
-                    elif column is not None:
-                        gates[row, places[row].tolist().index(column)] = self._rate(column)
-                after = stage.learn(gates)
-                for row, j in zip(*np.nonzero(gates), strict=True):
-                    change = after[row, j] - before[row, j]
-                    changes[int(part[row])] = (int(places[row, j]), change)
+                shown = [(given[i], columns[i]) for i in part]
+                found = self._learn_among(stage, shown, start[part], spares)
+                changes |= {part[row]: change for row, change in found.items()}
+        recruits = {
+            i: spares[label]
+            for i, label in enumerate(given)
+            if label in spares and i not in changes
+        }
         if recruits:
             changes |= self._recruit(recruits, start)
             self.pool.label[list(recruits.values())] = [given[i] for i in recruits]
         in_order = [changes[i] for i in sorted(changes)]
         self.pool.add(in_order, stream(self.seed, "rounding", self.shown))
         self.shown += len(images)
+
+    def _learn_among(
+        self,
+        stage: Stage,
+        images: Sequence[tuple[int, IntArray]],
+        start: Start,
+        spares: Mapping[int, int],
+    ) -> dict[int, Change]:
+        """Show images, each to columns of its own, one of which may learn it.
+
+        Parameters
+        ----------
+        stage : Stage
+        images : sequence of (int, ndarray)
+            Label of each image, and its columns.
+        start : Start
+            The images.
+        spares : mapping
+            Free column of a class.
+
+        Returns
+        -------
+        dict
+            By the place of the image. Those that a free column is to learn are not there.
+        """
+        slots = stage.columns
+        places = np.array([np.resize(columns, slots) for _, columns in images])
+        before = self.pool.weights[places]
+        power, totals = stage.show(start, before), stage.totals(len(images))
+        gates = np.zeros(places.shape)
+        for row, (label, columns) in enumerate(images):
+            left = power[row, : len(columns)]
+            if label == UNKNOWN:
+                column = self.pool.guessed(columns, left)
+            else:
+                column = self.pool.learner(columns, left, totals[row], spares.get(label))
+            if column is not None and column in columns:
+                gates[row, np.flatnonzero(columns == column)] = self._rate(column)
+        after = stage.learn(gates)
+        return {
+            int(row): (int(places[row, j]), after[row, j] - before[row, j])
+            for row, j in zip(*np.nonzero(gates), strict=True)
+        }
 
     def _recruit(self, recruits: dict[int, int], start: Start) -> dict[int, Change]:
         """Images by number, and the free column that each is shown to and that learns it.

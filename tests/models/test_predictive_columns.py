@@ -375,3 +375,9 @@ def test_images_that_do_not_fit(digits):
 def test_blank_weights_have_shapes():
     w = ColumnWeights(np.zeros((2, 3, 4)), np.zeros((2, 4, 3)), np.zeros((2, 3)))
     assert (w.columns, (w - w).columns, w[:1].columns) == (2, 2, 1)
+
+
+def test_labels_that_are_no_class(digits):
+    images, labels = digits
+    with pytest.raises(nr.DescriptionError, match="label 7 is no class; expected 0 to 1, or -1"):
+        PredictiveColumns(SMALL, 64, 2).learn(images, np.where(labels == 1, 7, labels))
