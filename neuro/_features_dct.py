@@ -7,6 +7,7 @@ tell them apart. They are the same for all data sets: no image and no label take
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,7 +110,7 @@ class LocalCosines:
 
         variance = over(images.square(), mean) - over(images, mean).square()
         contrast = variance.clamp(min=0).sqrt() + self.floor
-        return over(images, filters) / (values**0.5 * contrast)
+        return over(images, filters) / (math.sqrt(values) * contrast)
 
 
 def patches(size: int, cosines: int) -> NDArray[np.float32]:
