@@ -4,6 +4,7 @@
 # Interrupted? Run it again: finished seeds are kept.
 set -eu
 neuro=${1:-neuro}
+python=$(dirname "$(command -v "$neuro")")/python
 out=${2:-results}
 mkdir -p "$out"
 "$neuro" check-gradient
@@ -32,3 +33,22 @@ for rehearsal in 0 0.02; do
 done
 "$neuro" sensitivity --dataset digits --seeds 200-209 --out "$out/sensitivity-digits"
 "$neuro" bench --json "$out/bench.json"
+
+# Predictive coding: columns beside the chain and surrogate gradients.
+pc="continual --learner pc --class-order shuffled --seeds 0-4"
+"$neuro" $pc --dataset digits --images-per-class 100 --out "$out/pc-digits"
+for data in mnist fashion-mnist; do
+    "$neuro" $pc --dataset $data --images-per-class 300 --test-images 200 --joint --out "$out/pc-$data"
+    "$neuro" $pc --dataset $data --images-per-class 300 --test-images 200 --no-baselines --set events=spiking --out "$out/pc-$data-spiking"
+    "$neuro" $pc --dataset $data --images-per-class 300 --test-images 200 --no-baselines --set integer_weights=true --out "$out/pc-$data-integers"
+    "$neuro" continual --learner pc --seeds 0-4 --dataset $data --preset best --no-baselines --no-joint --out "$out/pc-$data-all"
+    "$neuro" continual --learner pc --seeds 0-4 --dataset $data --protocol permuted --tasks 10 --images-per-class 100 --test-images 300 --joint --set columns=180 --out "$out/pc-$data-permuted"
+    "$neuro" continual --learner pc --seeds 0-4 --dataset $data --features dct --images-per-class 300 --test-images 200 --no-baselines --out "$out/pc-$data-dct"
+done
+"$neuro" $pc --dataset mnist+fashion-mnist --images-per-class 300 --test-images 200 --joint --out "$out/pc-both"
+"$neuro" continual --learner pc --seeds 0-4 --dataset mnist --protocol permuted --tasks 20 --images-per-class 100 --test-images 100 --no-baselines --no-joint --set columns=400 --out "$out/pc-permuted-20"
+for learner in sg pc-chain; do
+    "$neuro" continual --dataset mnist --learner $learner --regulariser isi-cv --images-per-class 300 --test-images 200 --no-joint --seeds 0-4 --out "$out/isi-$learner"
+done
+"$python" -m neuro.models.predictive_sleep --images-per-class 100 --test-images 120
+"$python" -m neuro.models.predictive_sleep --learner pc --images-per-class 100 --test-images 100 --set images=30

@@ -8,7 +8,7 @@ import pytest
 import neuro as nr
 from neuro.learning.predictive import PredictiveSettings, predictive_settings
 from neuro.models.predictive import ColumnWeights, predictive_network
-from neuro.models.predictive_columns import PredictiveColumns
+from neuro.models.predictive_columns import Effort, PredictiveColumns
 from neuro.models.predictive_cost import learning_memory, predictive_formula
 from neuro.models.predictive_learner import PredictiveLearner
 from neuro.models.predictive_pool import UNKNOWN, ColumnPool, rounded
@@ -185,6 +185,25 @@ def test_answers(digits):
     scores = model.scores(images[:7])
     assert scores.shape == (7, 2)
     assert np.array_equal(scores.argmax(axis=1), model.predict(images[:7]))
+
+
+def test_a_shortlist_judges_as_all_do(digits):
+    images, _ = digits
+    model = learned(digits, count=40, backend="reference", precision="float64")
+    whole, few, effort = model.errors(images[:6]), SMALL.presentation, Effort()
+    model.settings = replace(model.settings, shortlist=1, glance=4, answer_after=10)
+    found = model.errors(images[:6], effort)
+    columns = whole.shape[1]
+    assert columns >= 2
+    assert np.array_equal(np.isfinite(found).sum(axis=1), np.ones(6))
+    assert effort.steps == 6 * (4 + 10)
+    assert effort.column_steps == 6 * (4 * columns + 10)
+    model.settings = replace(model.settings, answer_after=few)
+    found = model.errors(images[:6])
+    kept = np.isfinite(found)
+    assert np.array_equal(found[kept], whole[kept])
+    model.settings = replace(model.settings, shortlist=columns)
+    assert np.array_equal(model.errors(images[:6]), whole)
 
 
 def test_choice_units_spike_most_for_the_column_of_least_error(digits):
