@@ -199,8 +199,14 @@ def predictive_settings(
     base = {"digits": _DIGITS, "features": _FEATURES}.get(dataset, _DEFAULT)
     if strongest:
         base = _STRONGEST.get(dataset, base)
-    # Where all classes come together, a batch has as many images of each as of two classes.
-    if joint or domain:
-        sizes = {"batch_size": 5 * base.batch_size, "batch_limit": 5 * base.batch_limit // 2}
-        base = base.with_values(sizes)
+    # Where all classes come together, a batch has about as many images of each as of two classes.
+    # Tasks that look different recruit fresh columns for old classes, so batches do not grow there
+    # (Fashion-MNIST, four permutations, validation: 75 against 68 % with growing ones).
+    if domain:
+        few = 5 * base.batch_size // 2
+        return replace(base, batch_size=few, batch_limit=few)
+    if joint:
+        return replace(
+            base, batch_size=5 * base.batch_size, batch_limit=5 * base.batch_limit // 2
+        )
     return base
