@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neuro.errors import DescriptionError
 from neuro.learning.encoding import Encoding
