@@ -400,3 +400,14 @@ def test_labels_that_are_no_class(digits):
     images, labels = digits
     with pytest.raises(nr.DescriptionError, match="label 7 is no class; expected 0 to 1, or -1"):
         PredictiveColumns(SMALL, 64, 2).learn(images, np.where(labels == 1, 7, labels))
+
+
+def test_batches_grow_as_learning_rates_fall():
+    settings = predictive_settings("mnist")
+    assert [settings.batch(n) for n in (0, 150, 750, 10**6)] == [10, 20, 40, 40]
+    assert replace(settings, batch_size=1, batch_limit=1).batch(10**6) == 1
+    jointly = predictive_settings("mnist", joint=True)
+    assert (jointly.batch(0), jointly.batch(10**6)) == (50, 100)
+    # Tasks that look different recruit fresh columns for classes that have learned much.
+    domain = predictive_settings("mnist", domain=True)
+    assert domain.batch(0) == domain.batch(10**6) == 25
