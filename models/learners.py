@@ -1,7 +1,7 @@
 """The learners of the continual-learning job, one per kind of network and training.
 
 :data:`LEARNERS` is the table: each entry makes a learner from the settings of a preset. What all
-learners share is :class:`SleepingLearner`: what the protocol and the sleep ask of them.
+learners share is :class:`NetworkLearner`, what the sleep asks of some is :class:`SleepingLearner`.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ def activity(model: PredictiveColumns, images: NDArray[np.floating]) -> dict[str
     -------
     dict
         ``spikes_per_sample`` (of A0 and A1), ``area_spikes`` by population,
-        ``error_events_per_sample``, ``synaptic_operations_per_sample``, ``energy_per_sample``
-        (joule, see :func:`neuro.learning.ledger.inference_energy`).
+        ``error_events_per_sample``, ``synaptic_operations_per_sample``, ``joule_per_sample``
+        (see :func:`neuro.learning.ledger.inference_energy`).
     """
     n, m = model.inputs, model.settings.latents
     effort = Effort()
@@ -92,9 +92,8 @@ def activity(model: PredictiveColumns, images: NDArray[np.floating]) -> dict[str
         "area_spikes": {"A0": sensed, "A1": latent},
         "error_events_per_sample": errors,
         "synaptic_operations_per_sample": operations,
-        "energy_per_sample": inference_energy(operations, updates, sensed + latent + errors),
+        "joule_per_sample": inference_energy(operations, updates, sensed + latent + errors),
     }
-
 
 
 def deployment(

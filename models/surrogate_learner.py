@@ -52,8 +52,6 @@ class SGLearner:
         The network.
     regulariser : Regulariser
         What protects earlier tasks.
-    activity_max : list of float
-        Empty: this network does not sleep.
     """
 
     def __init__(
@@ -83,7 +81,6 @@ class SGLearner:
             device=device,
         )
         self.regulariser = REGULARISERS[preset.regulariser](preset)
-        self.activity_max: list[float] = []
 
     def fit(
         self,

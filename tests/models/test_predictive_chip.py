@@ -212,7 +212,7 @@ def test_columns_are_placed_and_an_image_costs_what_its_events_cost() -> None:
     assert events["synaptic operations"] == pytest.approx(
         counted["synaptic_operations_per_sample"], rel=0.05
     )
-    assert made.energy_joule == pytest.approx(counted["energy_per_sample"], rel=0.15)
+    assert made.energy_joule == pytest.approx(counted["joule_per_sample"], rel=0.15)
 
 
 def test_a_deployment_names_the_rule_that_the_chip_lacks() -> None:
