@@ -18,6 +18,7 @@ from torch import Tensor
 from neuro.errors import DescriptionError
 from neuro.learning.feedforward import Pass, forward, readout
 from neuro.learning.regulariser import Learned, Regulariser
+from neuro.models import weight_matrices
 from neuro.random import stream as random_stream
 
 FloatArray = NDArray[np.float32]
@@ -111,7 +112,7 @@ class FeedForward:
 
     def get_weights(self) -> list[NDArray[np.float64]]:
         """Float64 copies of the weight matrices, each ``[pre, post]``."""
-        return [w.detach().to("cpu", torch.float64).numpy() for w in self.weights]
+        return weight_matrices.copied(self.weights)
 
     def load_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Copy weight matrices ``[pre, post]`` into the network.
@@ -121,18 +122,7 @@ class FeedForward:
         DescriptionError
             If number, shapes or values do not fit; the network is then unchanged.
         """
-        arrays = [np.asarray(w, dtype=np.float64) for w in weights]
-        wanted = [tuple(w.shape) for w in self.weights]
-        given = [a.shape for a in arrays]
-        if given != wanted:
-            raise DescriptionError(
-                f"FeedForward.load_weights: shapes {given} do not fit; give [pre, post] = {wanted}"
-            )
-        if not all(bool(np.isfinite(a).all()) for a in arrays):
-            raise DescriptionError("FeedForward.load_weights: a weight is not finite")
-        with torch.no_grad():
-            for array, mine in zip(arrays, self.weights, strict=True):
-                mine.copy_(self._tensor(array))
+        weight_matrices.load(self.weights, weights, "FeedForward.load_weights", "[pre, post]")
 
     # --- inference ---------------------------------------------------------------------------
 

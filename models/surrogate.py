@@ -21,6 +21,7 @@ from neuro.errors import DescriptionError
 from neuro.learning.encoding import Encoding
 from neuro.learning.regulariser import Learned, Regulariser, Tether
 from neuro.learning.surrogate import READOUTS, Dynamics, SpikingPass, forward
+from neuro.models import weight_matrices
 from neuro.models.feedforward import same_head
 from neuro.random import stream as random_stream
 
@@ -153,7 +154,7 @@ class SurrogateLIF:
 
     def get_weights(self) -> list[NDArray[np.float64]]:
         """Float64 copies of the weight matrices, each ``[pre + 1, post]``, biases last."""
-        return [w.detach().to("cpu", torch.float64).numpy() for w in self.weights]
+        return weight_matrices.copied(self.weights)
 
     def load_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Copy weight matrices ``[pre + 1, post]`` into the network; Adam's state stays.
@@ -163,19 +164,8 @@ class SurrogateLIF:
         DescriptionError
             If number, shapes or values do not fit; the network is then unchanged.
         """
-        arrays = [np.asarray(w, dtype=np.float64) for w in weights]
-        wanted = [tuple(w.shape) for w in self.weights]
-        given = [a.shape for a in arrays]
-        if given != wanted:
-            raise DescriptionError(
-                f"SurrogateLIF.load_weights: shapes {given} do not fit; give [pre + 1, post] = "
-                f"{wanted}, biases last"
-            )
-        if not all(bool(np.isfinite(a).all()) for a in arrays):
-            raise DescriptionError("SurrogateLIF.load_weights: a weight is not finite")
-        with torch.no_grad():
-            for array, mine in zip(arrays, self.weights, strict=True):
-                mine.copy_(torch.from_numpy(array))
+        where, axes = "SurrogateLIF.load_weights", "[pre + 1, post]"
+        weight_matrices.load(self.weights, weights, where, axes, ", biases last")
 
     @property
     def optimiser_arrays(self) -> list[Tensor]:

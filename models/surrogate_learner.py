@@ -120,7 +120,7 @@ class SGLearner:
             ``activations`` (what autograd keeps for a batch; the errors of its backward pass come
             on top) and ``total``, from the arrays themselves; the protocol adds the images that
             rehearsal keeps. The next, for an image of the last prediction (None before one):
-            ``spikes_per_sample`` (hidden units), ``input_spikes_per_sample``,
+            ``spikes_per_sample`` (of all units, the image's included), ``input_spikes_per_sample``,
             ``synaptic_operations_per_sample`` and ``joule_per_sample``
             (:func:`neuro.learning.ledger.inference_energy`).
         """
@@ -155,5 +155,5 @@ class SGLearner:
         layers = [n / counted.images for n in counted.layers]
         operations = sum(n * post for n, post in zip(layers, sizes[1:], strict=True))
         joule = inference_energy(operations, self.model.steps * sum(sizes[1:]), sum(layers))
-        values = (sum(layers[1:]), layers[0], operations, joule)
+        values = (sum(layers), layers[0], operations, joule)
         return {f"{name}_per_sample": value for name, value in zip(names, values, strict=True)}
