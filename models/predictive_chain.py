@@ -20,19 +20,16 @@ from neuro.learning.chain_settings import ChainSettings
 from neuro.learning.isi_importance import Importance
 from neuro.models.predictive_chain_network import (
     COUNTED,
-    DT,
     FACTOR,
     chain_network,
     initial_weights,
     read_sizes,
 )
+from neuro.models.predictive_simulation import compiled, quick
 from neuro.program import Arrive, Program
 from neuro.random import stream
 
 Array = NDArray[np.floating[Any]]
-
-PARALLEL = ("torch",)
-"""Backends that show several images at once."""
 
 ANSWERED = 100
 """Images that are answered at once, where a backend can."""
@@ -124,13 +121,11 @@ class PredictiveChain:
             if self.settings.regulariser != "none"
         }
         start = initial_weights(self.sizes, self.settings.initial_weights, seed)
-        if backend == "torch":
-            options = {"ordered": False, "delivery": "dense", **options}
+        chosen = quick(backend, options)
 
         def stage(plastic: bool, items: int) -> _Stage:
             net = chain_network(self.sizes, self.settings, start, plastic=plastic)
-            batch = {"batch": items} if backend in PARALLEL else {}
-            return _Stage(nr.compile(net, backend, DT, precision, **options, **batch))
+            return _Stage(compiled(net, items, backend, precision, chosen))
 
         # Weights change in the last step only. Before it a network without plasticity, whose
         # weights all images share, does the same with less memory to move.

@@ -39,12 +39,10 @@ from numpy.typing import NDArray
 import neuro as nr
 from neuro.errors import DescriptionError
 from neuro.learning.chain_settings import ChainSettings
+from neuro.models.predictive import DT
 from neuro.random import stream
 
 Array = NDArray[np.floating[Any]]
-
-DT = 1e-3
-"""One step of the network, in seconds."""
 
 COUNTED = ("n", "s1", "s2")
 """Variables of a counting unit; see :class:`neuro.learning.isi_importance.IntervalCounters`."""

@@ -22,6 +22,7 @@ from neuro.errors import DescriptionError
 from neuro.learning.predictive import PredictiveSettings
 from neuro.models.predictive import ColumnWeights
 from neuro.models.predictive_pool import UNKNOWN, ColumnPool
+from neuro.models.predictive_simulation import quick
 from neuro.models.predictive_stage import Stage, Start
 from neuro.random import stream
 
@@ -108,12 +109,10 @@ class PredictiveColumns:
         self.settings, self.seed, self.inputs = settings, seed, inputs
         self.pool = ColumnPool(settings, inputs, n_classes, seed, precision)
         self.shown = 0
-        if backend == "torch":
-            options = {"ordered": False, "delivery": "dense", **options}
         self._where: dict[str, Any] = {
             "backend": backend,
             "precision": precision,
-            "options": options,
+            "options": quick(backend, options),
         }
         self._lessons: dict[tuple[int, int], Stage] = {}
 

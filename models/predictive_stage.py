@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 
 from neuro.learning.predictive import PredictiveSettings
 from neuro.models.predictive import ColumnWeights, predictive_network
-from neuro.simulation import compile
+from neuro.models.predictive_simulation import compiled
 
 FloatArray = NDArray[np.float64]
-
-PARALLEL = ("torch",)
-"""Backends that show several images at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +81,12 @@ class Stage:
     ) -> None:
         self.settings, self.columns = settings, weights.columns
         self._m, self._n = weights.feedback.shape[-2:]
-        self._batched = backend in PARALLEL
-        self.items = items if self._batched else 1
-        if self._batched:
-            options = {**options, "batch": items}
         net = predictive_network(settings, weights, learning=learning)
         for population in record:
             net.record(population, "spikes")
-        self.simulation = compile(net, backend, precision=precision, **options)
+        self.simulation = compiled(net, items, backend, precision, options)
+        self._batched = self.simulation.engine.batch is not None
+        self.items = items if self._batched else 1
         self._fresh = self.simulation.state()
 
     def show(
