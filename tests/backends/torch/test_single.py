@@ -47,8 +47,10 @@ def test_single_synapses(kind, plastic, delivery):
         assert np.array_equal(sim.run_steps(20, False).trace("post", "y"), expected)
     with nr.compile(net, "torch", delivery=delivery, batch=3) as sim:
         sim.set_values("pre", "x", np.array([[0.0] * 5, [0.5] * 5, [0.0] * 5]))
-        found = [sim.run_steps(20, False).trace("post", "y", item=i) for i in (0,)]
-    assert np.array_equal(found[0], expected)
+        recording = sim.run_steps(20, False)
+    for item in (0, 2):  # as the single run; the one between started elsewhere
+        assert np.array_equal(recording.trace("post", "y", item=item), expected)
+    assert not np.array_equal(recording.trace("post", "y", item=1), expected)
 
 
 def test_one_synapse_a_target_in_pieces_of_a_block():
