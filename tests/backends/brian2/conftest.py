@@ -15,7 +15,7 @@ import pytest
 import scipy.sparse
 
 import neuro as nr
-from neuro.backends.brian2 import compiler, targets
+from neuro.backends.brian2 import buildcache, compiler, targets
 from neuro.backends.brian2.calls import Calls
 from neuro.backends.brian2.toolchain import Cuda
 from neuro.lowering import lower
@@ -85,6 +85,16 @@ def _launches_as_calls(code: str) -> str:
 def cache(request) -> Path:
     """Kept between sessions: its keys hold everything that compiled code depends on."""
     return Path(request.config.cache.mkdir("neuro-brian2"))
+
+
+@pytest.fixture
+def nothing_more_is_built(monkeypatch):
+    """Call it when all is built that a test needs; compiling more is an error from then on."""
+
+    def refuse(plan, work, tools):
+        raise AssertionError(f"{plan.program.fingerprint()} is compiled again")
+
+    return lambda: monkeypatch.setattr(buildcache, "_build", refuse)
 
 
 @pytest.fixture

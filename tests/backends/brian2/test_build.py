@@ -43,16 +43,15 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def test_one_build_serves_other_data_and_lengths(tiny, cache):
+def test_one_build_serves_other_data_and_lengths(tiny, cache, nothing_more_is_built):
     BACKEND.compile(tiny(), target="cpp", cache_dir=cache).run(1, Silent())
-    before = folders(cache)
+    nothing_more_is_built()
     # other weights, inputs, number of synapses and steps
     for steps, options in ((300, {"seed": 5}), (40, {"weight": 0.9}), (80, {"density": 1.0})):
         made = tiny(**options)
         ours = BACKEND.compile(made, target="cpp", cache_dir=cache).run(steps, Silent())
         assert same_spikes(ours, REFERENCE.compile(made).run(steps, Silent()))
         assert len(ours.spikes["exc"][0])
-    assert folders(cache) == before
 
 
 def test_a_second_process_starts_within_a_second_and_without_brian2(tiny, cache):

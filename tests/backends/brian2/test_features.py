@@ -457,10 +457,12 @@ def test_a_kernel_is_stamped_turned(backend):
 
 
 @pytest.mark.parametrize("density", [0.4, 0.012, 0.0])
-def test_other_synapses_and_delays_run_on_the_same_build(cache, target, density):
+def test_other_synapses_and_delays_run_on_the_same_build(
+    cache, target, density, nothing_more_is_built
+):
     """A kernel set between two runs, other synapses, and longer delays than those compiled for."""
     BACKEND.compile(events(), target=target, cache_dir=cache).run(1, Silent())
-    built = sorted(cache.glob("brian2-cpp/*"))
+    nothing_more_is_built()
     made = events(seed=6, longest=12e-3, density=density)
     assert made.connectivity["back"].count == {0.4: 27, 0.012: 1, 0.0: 0}[density]
     engines = REFERENCE.compile(made), BACKEND.compile(made, target=target, cache_dir=cache)
@@ -469,7 +471,6 @@ def test_other_synapses_and_delays_run_on_the_same_build(cache, target, density)
         assert_same(ours, reference)
         for engine in engines:
             engine.write("conv.w", engine.read("conv.w")[::-1] * 1.5)
-    assert sorted(cache.glob("brian2-cpp/*")) == built
 
 
 @pytest.mark.parametrize(
