@@ -150,7 +150,7 @@ def test_commands_with_the_same_url_join(judges: Any, tmp_path: Path) -> None:
         for _ in range(2)
     ]
     for process in both:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=180)
         assert process.returncode == 0, said.decode()
     study = open_study(place)
     assert states(place) == {"COMPLETE": 8}
