@@ -32,10 +32,13 @@ and once an image, in the step after its last, where the gate is open:
     \Delta F = \eta (e_s z_s / q^2 - \lambda F), \quad
     \Delta\mu = \eta \frac{\eta_\mu}{\eta_0} (z_s / q - \mu)
 
-q = 1 - a_s^T corrects traces that start at zero. Feedback carries predictions, feedforward carries
-errors (Rao & Ballard 1999, Nat. Neurosci. 2:79); explicit error units and local updates as in
-Ororbia 2019 (arXiv:1908.08655); one generative model per class as in van de Ven et al. 2021
-(arXiv:2104.10093).
+q = 1 - a_s^T corrects traces that start at zero. With a regulariser :math:`\eta` becomes
+:math:`\eta (1 - \gamma \Omega_j)` in all plastic synapses of latent unit j, whose importance is
+:math:`\Omega_j` (:mod:`neuro.learning.isi_importance`).
+
+Feedback carries predictions, feedforward carries errors (Rao & Ballard 1999, Nat. Neurosci. 2:79);
+explicit error units and local updates as in Ororbia 2019 (arXiv:1908.08655); one generative model
+per class as in van de Ven et al. 2021 (arXiv:2104.10093).
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ from numpy.typing import NDArray
 from neuro.connectors import block_diagonal, dense, from_sparse, one_to_one
 from neuro.errors import DescriptionError
 from neuro.learning.predictive import PredictiveSettings
+from neuro.models.interval_counting import FACTOR, counting
 from neuro.network import Network
 from neuro.neurons import NeuronModel
 from neuro.plasticity import PlasticityRule
@@ -229,9 +233,11 @@ def error_rule(settings: PredictiveSettings, *, upwards: bool) -> PlasticityRule
 
     ``upwards``: of E0 to A1 (the error is presynaptic), else of A1 to E0.
     """
-    error, latent = ("es_pre", "zs_post") if upwards else ("es_post", "zs_pre")
+    pre, post = "pre", "post"
+    error, latent = (pre, post) if upwards else (post, pre)
+    rate = learning_rate(settings, latent)
     return PlasticityRule(
-        on_step=f"w += gate * ({error} * {latent} / q2 - decay * w)",
+        on_step=f"w += {rate} * (es_{error} * zs_{latent} / q2 - decay * w)",
         every=_pulse(settings),
         parameters={"q2": zero_start(settings) ** 2, "decay": settings.weight_decay},
         factors=("gate",),
@@ -242,7 +248,7 @@ def error_rule(settings: PredictiveSettings, *, upwards: bool) -> PlasticityRule
 def prior_rule(settings: PredictiveSettings) -> PlasticityRule:
     """Running mean of the latent units' rates, once an image."""
     return PlasticityRule(
-        on_step="w += gate * share * (zs_post / q - w)",
+        on_step=f"w += {learning_rate(settings, 'post')} * share * (zs_post / q - w)",
         every=_pulse(settings),
         parameters={
             "q": zero_start(settings),
@@ -251,6 +257,11 @@ def prior_rule(settings: PredictiveSettings) -> PlasticityRule:
         factors=("gate",),
         name="prior rule",
     )
+
+
+def learning_rate(settings: PredictiveSettings, latent: str) -> str:
+    """Learning rate in a rule: that of the column, and of its latent unit if some are protected."""
+    return "gate" if settings.regulariser == "none" else f"gate * {FACTOR}_{latent}"
 
 
 def _pulse(settings: PredictiveSettings) -> float:
@@ -292,7 +303,9 @@ def predictive_network(
     net = Network("predictive coding")
     sensed = net.population("A0", sensory_unit(rates), n)
     errors = net.population("E0", error_unit(settings), (k, n))
-    latents = net.population("A1", latent_unit(settings), (k, m))
+    latent = latent_unit(settings)
+    protected = learning and settings.regulariser != "none"
+    latents = net.population("A1", counting(latent) if protected else latent, (k, m))
     context = net.population("A2", context_unit(), k)
     gate = {"gate": (context, "gate")} if learning else None
     net.connect(sensed, errors, _to_every_column(n, k), port="sensed", name="sense")

@@ -18,13 +18,8 @@ from neuro.engine import State
 from neuro.errors import DescriptionError
 from neuro.learning.chain_settings import ChainSettings
 from neuro.learning.isi_importance import Importance
-from neuro.models.predictive_chain_network import (
-    COUNTED,
-    FACTOR,
-    chain_network,
-    initial_weights,
-    read_sizes,
-)
+from neuro.models.interval_counting import COUNTED, FACTOR, VARIABLES
+from neuro.models.predictive_chain_network import chain_network, initial_weights, read_sizes
 from neuro.models.predictive_simulation import compiled, quick
 from neuro.program import Arrive, Program
 from neuro.random import stream
@@ -39,7 +34,7 @@ KINDS = {
     "traces": ("z", "e"),
     "membranes": ("v", "u", "phase"),
     "inputs": ("rate", "label"),
-    "importance": (*COUNTED, "age", "last", FACTOR),
+    "importance": VARIABLES,
 }
 """State variables by what they are for; counters of spikes serve the report only."""
 
@@ -249,7 +244,7 @@ class PredictiveChain:
         """Weights, and factors on their learning rates, as arrays of a state."""
         shared = {f"{name}.w": w for name, w in self.weights.items()}
         for area, importance in self.importance.items():
-            factor = 1.0 - self.settings.strength * importance.omega
+            factor = importance.plasticity(self.settings.strength)
             owners = [f"A{area}", *[f"E{area}"] * (area == len(self.sizes) - 2)]
             shared |= {f"{owner}.{FACTOR}": factor.astype(self.program.dtype) for owner in owners}
         return shared

@@ -39,16 +39,11 @@ from numpy.typing import NDArray
 import neuro as nr
 from neuro.errors import DescriptionError
 from neuro.learning.chain_settings import ChainSettings
+from neuro.models.interval_counting import FACTOR, counting
 from neuro.models.predictive import DT
 from neuro.random import stream
 
 Array = NDArray[np.floating[Any]]
-
-COUNTED = ("n", "s1", "s2")
-"""Variables of a counting unit; see :class:`neuro.learning.isi_importance.IntervalCounters`."""
-
-FACTOR = "free"
-"""Variable of a unit: factor on the learning rate of its synapses."""
 
 
 def read_sizes(area_sizes: Sequence[int]) -> tuple[int, ...]:
@@ -110,11 +105,12 @@ def chain_network(
     net = nr.Network("predictive chain")
     learning = net.population("learning", nr.NeuronModel("rate : 1", name="learning rate"), 1)
     areas = [net.population("A0", _encoder(), sizes[0])]
-    counting = d.regulariser != "none"
-    areas += [net.population(f"A{i}", _latent(d, counting), sizes[i]) for i in range(1, top)]
+    protected = d.regulariser != "none"
+    latent = counting(_latent(d)) if protected else _latent(d)
+    areas += [net.population(f"A{i}", latent, sizes[i]) for i in range(1, top)]
     areas.append(net.population(f"A{top}", _classes(d), sizes[top]))
     errors = [
-        net.population(f"E{i}", _error(d, counting and i == top - 1), sizes[i])
+        net.population(f"E{i}", _error(d, protected and i == top - 1), sizes[i])
         for i in range(top)
     ]
     for i, unit in enumerate(errors):
@@ -157,28 +153,14 @@ def _encoder() -> nr.NeuronModel:
     )
 
 
-def _latent(d: ChainSettings, counting: bool) -> nr.NeuronModel:
-    """Latent units; those that count keep the sums of an interval counter, and a factor.
-
-    ``last`` is 0 before the first spike, so an interval is never counted to the image before.
-    """
-    variables, ages, sums, initial = "v : 1\nz : 1\nspikes : 1", "", "", {}
-    if counting:
-        variables += "".join(f"\n{name} : 1" for name in (*COUNTED, "age", "last", FACTOR))
-        ages = "; age += 1"
-        sums = (
-            "; n += where(last > 0, 1, 0); s1 += where(last > 0, age - last, 0);"
-            " s2 += where(last > 0, (age - last) * (age - last), 0); last = age"
-        )
-        initial = {FACTOR: 1.0}
+def _latent(d: ChainSettings) -> nr.NeuronModel:
     return nr.NeuronModel(
-        variables,
+        "v : 1\nz : 1\nspikes : 1",
         parameters={"decay": d.latent_decay, "keep": d.trace_decay, "tonic": d.tonic},
         inputs={"below": "1", "own": "1"},
-        after="v = max(decay * v + below + own + tonic, -1); z = keep * z" + ages,
+        after="v = max(decay * v + below + own + tonic, -1); z = keep * z",
         threshold="v >= 1",
-        reset="v -= 1; z += 1 - keep; spikes += 1" + sums,
-        initial=initial,
+        reset="v -= 1; z += 1 - keep; spikes += 1",
         name="latent unit",
     )
 

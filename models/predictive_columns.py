@@ -220,7 +220,8 @@ class PredictiveColumns:
         slots = stage.columns
         places = np.array([np.resize(columns, slots) for _, columns in images])
         before = self.pool.weights[places]
-        power, totals = stage.show(start, before), stage.totals(len(images))
+        power = stage.show(start, before, plasticity=self.pool.plasticity(places))
+        totals = stage.totals(len(images))
         gates = np.zeros(places.shape)
         for row, (label, columns) in enumerate(images):
             left = power[row, : len(columns)]
@@ -230,11 +231,7 @@ class PredictiveColumns:
                 column = self.pool.learner(columns, left, totals[row], spares.get(label))
             if column is not None and column in columns:
                 gates[row, np.flatnonzero(columns == column)] = self._rate(column)
-        after = stage.learn(gates)
-        return {
-            int(row): (int(places[row, j]), after[row, j] - before[row, j])
-            for row, j in zip(*np.nonzero(gates), strict=True)
-        }
+        return self._changes(stage, places, before, gates)
 
     def _recruit(self, recruits: dict[int, int], start: Start) -> dict[int, Change]:
         """Images by number, and the free column that each is shown to and that learns it.
@@ -242,16 +239,29 @@ class PredictiveColumns:
         A column meets an image in the same way whether others are there or not, so those that are
         rarely needed are not simulated for every image.
         """
-        stage, changes = self._lesson(1, len(recruits)), {}
+        stage = self._lesson(1, len(recruits))
+        changes: dict[int, Change] = {}
         for first in range(0, len(recruits), stage.items):
             part = list(recruits)[first : first + stage.items]
             places = np.array([[recruits[i]] for i in part])
             before = self.pool.weights[places]
             stage.show(start[part], before)
-            after = stage.learn(np.array([[self._rate(recruits[i])] for i in part]))
-            for row, i in enumerate(part):
-                changes[i] = (recruits[i], after[row, 0] - before[row, 0])
+            gates = np.array([[self._rate(recruits[i])] for i in part])
+            found = self._changes(stage, places, before, gates)
+            changes |= {part[row]: change for row, change in found.items()}
         return changes
+
+    def _changes(
+        self, stage: Stage, places: IntArray, before: ColumnWeights, gates: FloatArray
+    ) -> dict[int, Change]:
+        """Open gates of columns, and tell by image what the column that learns it changes."""
+        after = stage.learn(gates)
+        learners = list(zip(*np.nonzero(gates), strict=True))
+        if self.pool.importance:
+            n, s1, s2 = stage.intervals(len(gates))
+            for one in learners:
+                self.pool.importance[places[one]].counters.add_sums(n[one], s1[one], s2[one])
+        return {one[0]: (int(places[one]), after[one] - before[one]) for one in learners}
 
     def _rate(self, column: int) -> float:
         return self.settings.rate(self.pool.learned[column])
@@ -371,6 +381,8 @@ class PredictiveColumns:
                 feedback=pool.weights.feedback[used],
                 feedforward=pool.weights.feedforward[used],
                 prior=pool.weights.prior[used],
+                importance=[pool.importance[c].largest for c in used if pool.importance],
+                intervals=[pool.importance[c].counters.sums() for c in used if pool.importance],
             )
 
     def load(self, path: Path) -> int:
@@ -396,6 +408,9 @@ class PredictiveColumns:
             pool.weights.feedback[used] = kept["feedback"]
             pool.weights.feedforward[used] = kept["feedforward"]
             pool.weights.prior[used] = kept["prior"]
+            for c, largest, sums in zip(used, kept["importance"], kept["intervals"], strict=False):
+                pool.importance[c].largest = largest
+                pool.importance[c].counters.add_sums(*sums)
         self.pool, self.shown = pool, shown
         return done
 

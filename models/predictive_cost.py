@@ -12,11 +12,15 @@ from neuro.learning.ledger import inference_energy
 from neuro.learning.predictive import PredictiveSettings
 from neuro.loihi.deployment import Deployment, deploy
 from neuro.lowering import lower
+from neuro.models.interval_counting import VARIABLES
 from neuro.models.predictive import DT, ColumnWeights, predictive_network
 from neuro.models.predictive_columns import RECORDED, Effort, PredictiveColumns
 
 PLASTIC = ("feedback", "feedforward", "prior")
 """Projections that learn."""
+
+KINDS = ("weights", "wiring", "traces", "states", "buffers", "importance")
+"""What memory is for."""
 
 
 def predictive_formula(
@@ -47,18 +51,21 @@ def learning_memory(settings: PredictiveSettings, inputs: int, columns: int) -> 
     dict
         ``weights`` (plastic ones), ``wiring`` (fixed ones), ``traces`` (slow ones, which rules
         read), ``states`` (of all units), ``buffers`` (arrivals and events on their way),
-        ``bookkeeping`` (label and count of each column) and ``total``.
+        ``importance`` (intervals counted by latent units, with a regulariser), ``bookkeeping``
+        (label and count of each column) and ``total``.
     """
     k, m, n = columns, settings.latents, inputs
     blank = ColumnWeights(np.zeros((k, m, n)), np.zeros((k, n, m)), np.zeros((k, m)))
     net = predictive_network(settings, blank, learning=True)
     program = lower(net, DT, settings.precision)
-    found = dict.fromkeys(("weights", "wiring", "traces", "states", "buffers"), 0)
+    found = dict.fromkeys(KINDS, 0)
     for array in program.arrays.values():
         if array.variable == "w":
             kind = "weights" if array.owner in PLASTIC else "wiring"
         elif array.variable in ("es", "zs"):
             kind = "traces"
+        elif array.variable in VARIABLES:
+            kind = "importance"
         else:
             kind = "states" if array.unit else "buffers"
         whole = settings.integer_weights and array.name in ("feedback.w", "feedforward.w")

@@ -92,6 +92,8 @@ class PredictiveLearner:
             self.model.learn(images[chosen], labels[chosen])
             progress.advance(len(chosen))
             done += len(chosen)
+            if done == len(order):
+                self.model.pool.finish_task()
             if self.checkpoints is not None and done == len(order):
                 self.model.save(self._file(task), done=done)
                 self._file(task, "unfinished").unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import DescriptionError
+from neuro.learning.isi_importance import Importance
 from neuro.learning.predictive import PredictiveSettings
 from neuro.models.predictive import ColumnWeights
 from neuro.random import stream
@@ -45,6 +46,8 @@ class ColumnPool:
         Class; :data:`FREE` for a column that has none.
     learned : ndarray of int, shape [columns]
         Samples.
+    importance : list of Importance
+        Of the latent units of each column; empty without a regulariser.
     """
 
     def __init__(
@@ -70,6 +73,13 @@ class ColumnPool:
         ).astype(precision)
         self.label = np.full(k, FREE, np.int64)
         self.learned = np.zeros(k, np.int64)
+        protected = settings.regulariser != "none"
+        self.importance = [
+            Importance(
+                m, settings.regulariser, stream(seed, "column importance", c).permutation(m)
+            )
+            for c in range(k * protected)
+        ]
 
     def of_class(self, label: int) -> IntArray:
         """Columns that stand for a class."""
@@ -143,6 +153,24 @@ class ColumnPool:
         others = power[self.label[columns] != self.label[columns[best]]]
         close = others.size and others.min() < self.settings.certainty * power[best]
         return None if close else int(columns[best])
+
+    def finish_task(self) -> None:
+        """Protect what the spikes since the last call say is important, with a regulariser."""
+        for importance in self.importance:
+            importance.finish()
+
+    def plasticity(self, columns: IntArray) -> FloatArray | None:
+        """Factors on the learning rates of latent units, shape [..., latents]; None: all are 1.
+
+        Parameters
+        ----------
+        columns : ndarray of int, any shape
+        """
+        if not self.importance:
+            return None
+        strength = self.settings.strength
+        factors = {c: self.importance[c].plasticity(strength) for c in np.unique(columns)}
+        return np.array([factors[c] for c in columns.flat]).reshape(*columns.shape, -1)
 
     def add(
         self, changes: Sequence[tuple[int, ColumnWeights]], rounding: np.random.Generator

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.learning.predictive import PredictiveSettings
+from neuro.models.interval_counting import COUNTED, FACTOR
 from neuro.models.predictive import ColumnWeights, predictive_network
 from neuro.models.predictive_simulation import compiled
 
@@ -90,7 +91,12 @@ class Stage:
         self._fresh = self.simulation.state()
 
     def show(
-        self, start: Start, weights: ColumnWeights | None = None, *, steps: int | None = None
+        self,
+        start: Start,
+        weights: ColumnWeights | None = None,
+        *,
+        plasticity: FloatArray | None = None,
+        steps: int | None = None,
     ) -> FloatArray:
         """Show images; the network is then as it is before its learning step.
 
@@ -101,6 +107,8 @@ class Stage:
         weights : ColumnWeights, optional
             Those of each image's own columns, stacked: ``[images, columns, ...]``; the stage must
             learn.
+        plasticity : ndarray, shape [images, columns, latents], optional
+            Factors on the learning rates of latent units; only with a regulariser.
         steps : int, optional
             For how long; as long as in training by default.
 
@@ -120,6 +128,8 @@ class Stage:
                 "feedforward.w": weights.feedforward,
                 "prior.w": weights.prior,
             }
+        if plasticity is not None:
+            given[f"A1.{FACTOR}"] = plasticity
         arrays = dict(self._fresh.arrays)
         for name, values in given.items():
             arrays[name] = self._placed(values.reshape(len(start), -1), arrays[name])
@@ -163,6 +173,10 @@ class Stage:
             self._values("feedforward", "w", count, (k, n, m)),
             self._values("prior", "w", count, (k, m)),
         )
+
+    def intervals(self, count: int) -> list[FloatArray]:
+        """Counters of the latent units' intervals, each ``[images, columns, latents]``."""
+        return [self._values("A1", name, count, (self.columns, self._m)) for name in COUNTED]
 
     def _power(self, population: str, count: int, columns: int) -> FloatArray:
         errors = self._values(population, "es", count, (columns, self._n))

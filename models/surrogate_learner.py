@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from neuro.errors import DescriptionError
 from neuro.learning.ewc import ElasticWeights
-from neuro.learning.isi_importance import KINDS, SpikeImportance
+from neuro.learning.isi_importance import SpikeImportance
 from neuro.learning.ledger import array_bytes, arrays_of, inference_energy, saved_bytes
 from neuro.learning.regulariser import Regulariser
+from neuro.learning.settings import SPIKE_IMPORTANCE
 from neuro.learning.surrogate import diagonal_fisher
 from neuro.learning.surrogate_settings import SurrogateSettings
 from neuro.models.surrogate import SurrogateLIF
@@ -24,7 +25,7 @@ REGULARISERS: Mapping[str, Callable[[SurrogateSettings], Regulariser]] = {
     "none": lambda s: Regulariser(),
     "ewc": lambda s: ElasticWeights(s.strength, s.importance_images, diagonal_fisher),
     **dict.fromkeys(
-        KINDS, lambda s: SpikeImportance(s.strength, s.regulariser, s.importance_images)
+        SPIKE_IMPORTANCE, lambda s: SpikeImportance(s.strength, s.regulariser, s.importance_images)
     ),
 }
 """Regularisers by the name that the settings give them."""

@@ -86,8 +86,8 @@ def continual(
             help="What protects earlier tasks while a new one is learned, for ff: none, ewc "
             "(elastic weight consolidation), si (synaptic intelligence) or lwf (learning without "
             "forgetting); for sg: none, ewc, isi-cv (regular spiking counts as important), and "
-            "its controls uniform and shuffled, which isi-cv always brings along; for pc-chain: "
-            "none, isi-cv, uniform, shuffled."
+            "its controls uniform and shuffled, which isi-cv always brings along; for pc and "
+            "pc-chain: none, isi-cv, uniform, shuffled."
         ),
     ] = "none",
     scenario: Annotated[

@@ -8,9 +8,9 @@ from typing import Any
 
 from neuro.errors import DescriptionError
 from neuro.learning.encoding import Encoding
-from neuro.learning.settings import Settings
+from neuro.learning.settings import SPIKE_IMPORTANCE, Settings
 
-REGULARISERS = ("none", "isi-cv", "uniform", "shuffled")
+REGULARISERS = ("none", *SPIKE_IMPORTANCE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ postsynaptic neuron; where this does not spike (readout), that of its presynapti
 weight of a unit that spikes in every step, whose :math:`\Omega` is 1.
 
 Importance acts either as a penalty :math:`\frac{\lambda}{2} \sum \Omega (w - w^*)^2`
-(:class:`SpikeImportance`), or without any gradient as a factor :math:`1 - \Omega` on the learning
-rates of a neuron (:attr:`Importance.plasticity`). Anything that holds weights back lessens
+(:class:`SpikeImportance`), or without any gradient as a factor :math:`1 - \gamma\Omega` on the
+learning rates of a neuron (:meth:`Importance.plasticity`). Anything that holds weights back lessens
 forgetting, so results mean something only beside the two controls: ``uniform`` (every neuron has
 the mean :math:`\Omega` of its layer; 1 would as a factor freeze everything, and as a penalty hold
 back more in all) and ``shuffled`` (the same values, dealt to other neurons of the layer).
@@ -34,9 +34,7 @@ from torch import Tensor
 
 from neuro.errors import DescriptionError
 from neuro.learning.regulariser import Learned, Regulariser, Tether
-
-KINDS = ("isi-cv", "uniform", "shuffled")
-"""The importance, and its two controls."""
+from neuro.learning.settings import SPIKE_IMPORTANCE
 
 BATCH = 250
 """Images whose spikes are counted at a time."""
@@ -131,6 +129,10 @@ class IntervalCounters:
         for counter, counted in ((self.n, n), (self.s1, s1), (self.s2, s2)):
             counter += np.rint(counted).astype(np.int64)
 
+    def sums(self) -> NDArray[np.int64]:
+        """What was counted so far: n, s1 and s2, shape [3, units]."""
+        return np.stack([self.n, self.s1, self.s2])
+
     def reset(self) -> None:
         """Start a new task."""
         for counter in (self.n, self.s1, self.s2):
@@ -173,33 +175,34 @@ class Importance:
     ----------
     counters : IntervalCounters
         Of the current task; whoever runs the neurons feeds them.
-    omega : ndarray, shape [units]
-        Importance after the tasks that are finished; 0 before the first.
+    largest : ndarray, shape [units]
+        Largest importance by intervals in the tasks that are finished; 0 before the first.
     """
 
     def __init__(self, units: int, kind: str, order: NDArray[np.int64]) -> None:
-        if kind not in KINDS:
-            raise DescriptionError(f"importance {kind!r} is unknown; there are {', '.join(KINDS)}")
+        if kind not in SPIKE_IMPORTANCE:
+            known = ", ".join(SPIKE_IMPORTANCE)
+            raise DescriptionError(f"importance {kind!r} is unknown; there are {known}")
         self.kind = kind
         self.order = order
         self.counters = IntervalCounters(units)
-        self._largest = np.zeros(units)
-        self.omega = np.zeros(units)
+        self.largest = np.zeros(units)
 
     def finish(self) -> None:
         """The task is over: its counters become importance."""
-        self._largest = np.maximum(self._largest, self.counters.importance())
+        self.largest = np.maximum(self.largest, self.counters.importance())
         self.counters.reset()
-        self.omega = {
-            "isi-cv": self._largest,
-            "uniform": np.full_like(self._largest, self._largest.mean()),
-            "shuffled": self._largest[self.order],
-        }[self.kind]
 
     @property
-    def plasticity(self) -> NDArray[np.float64]:
-        r"""Factor :math:`1 - \Omega` on the learning rates of the neurons."""
-        return np.asarray(1.0 - self.omega)
+    def omega(self) -> NDArray[np.float64]:
+        """Importance of each unit after the tasks that are finished, shape [units]."""
+        if self.kind == "uniform":
+            return np.full_like(self.largest, self.largest.mean())
+        return self.largest if self.kind == "isi-cv" else self.largest[self.order]
+
+    def plasticity(self, strength: float) -> NDArray[np.float64]:
+        r"""Factor :math:`1 - \gamma \Omega` on the learning rates of the neurons."""
+        return np.asarray(1.0 - strength * self.omega)
 
 
 class SpikeImportance(Regulariser):
@@ -227,8 +230,9 @@ class SpikeImportance(Regulariser):
     def __init__(self, strength: float, kind: str = "isi-cv", images: int = 1000) -> None:
         if not 0 <= strength < float("inf"):
             raise DescriptionError(f"strength of {kind} is {strength}; it must be finite and >= 0")
-        if kind not in KINDS:
-            raise DescriptionError(f"importance {kind!r} is unknown; there are {', '.join(KINDS)}")
+        if kind not in SPIKE_IMPORTANCE:
+            known = ", ".join(SPIKE_IMPORTANCE)
+            raise DescriptionError(f"importance {kind!r} is unknown; there are {known}")
         if images < 1:
             raise DescriptionError(f"images of {kind} is {images}; at least 1")
         self.strength = strength

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from neuro.errors import DescriptionError
 from neuro.learning.encoding import Encoding
-from neuro.learning.settings import Settings
+from neuro.learning.settings import SPIKE_IMPORTANCE, Settings
 
 EVENTS = ("graded", "spiking")
+
+REGULARISERS = ("none", *SPIKE_IMPORTANCE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,13 @@ class PredictiveSettings(Settings):
 
     Attributes
     ----------
+    regulariser : {"none", "isi-cv", "uniform", "shuffled"}
+        What protects latent units of columns that learn again: nothing (other columns do not
+        change anyway), or importance by spike intervals with its two controls
+        (:mod:`neuro.learning.isi_importance`), uniform and shuffled within a column.
+    strength : float
+        :math:`\gamma`, of the regulariser, from 0 to 1: a unit of importance :math:`\Omega` learns
+        at :math:`1 - \gamma\Omega` times the rate of its column.
     batch_size, batch_limit : int
         Images per update while columns are fresh, and the most later on: learning rates fall, and
         more images then add up to as much (:meth:`batch`). 1 and 1: online.
@@ -113,6 +122,7 @@ class PredictiveSettings(Settings):
     backend: str = "torch"
     precision: str = "float32"
     checkpoint_every: int = 500
+    strength: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,6 +137,8 @@ class PredictiveSettings(Settings):
                 raise DescriptionError(
                     f"preset: {name} is {getattr(self, name):g}; a factor from 0 to below 1"
                 )
+        if not 0 <= self.strength <= 1:
+            raise DescriptionError(f"preset: strength is {self.strength:g}; from 0 to 1")
         if self.certainty < 1:
             raise DescriptionError(f"preset: certainty is {self.certainty:g}; at least 1")
         if self.events not in EVENTS:
@@ -189,16 +201,17 @@ def predictive_settings(
     Raises
     ------
     DescriptionError
-        If a regulariser is asked for.
+        If there is no such regulariser: the others need gradients.
     """
-    if regulariser != "none":
+    if regulariser not in REGULARISERS:
         raise DescriptionError(
-            f"learner 'pc' has no regulariser {regulariser!r}: columns that do not learn do not"
-            " change; leave it out"
+            f"learner 'pc' has no regulariser {regulariser!r}; it has {', '.join(REGULARISERS)}"
         )
     base = {"digits": _DIGITS, "features": _FEATURES}.get(dataset, _DEFAULT)
     if strongest:
         base = _STRONGEST.get(dataset, base)
+    if not joint:  # which has no earlier task to protect
+        base = replace(base, regulariser=regulariser)
     # Where all classes come together, a batch has about as many images of each as of two classes.
     # Tasks that look different recruit fresh columns for old classes, so batches do not grow there
     # (Fashion-MNIST, four permutations, validation: 75 against 68 % with growing ones).

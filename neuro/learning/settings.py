@@ -12,6 +12,9 @@ from typing import Any, ClassVar, Self
 
 from neuro.errors import DescriptionError
 
+SPIKE_IMPORTANCE = ("isi-cv", "uniform", "shuffled")
+"""Regularisers of spiking learners: importance by inter-spike intervals, and its two controls."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:

@@ -52,7 +52,7 @@ def test_a_regulariser_is_compared_with_the_same_network_without() -> None:
     assert presets["joint"]["learner"] == "ff"
 
 
-@pytest.mark.parametrize("learner", ["sg", "pc-chain"])
+@pytest.mark.parametrize("learner", ["sg", "pc-chain", "pc"])
 def test_importance_by_intervals_never_stands_without_its_controls(learner: str) -> None:
     request = jobs.Request(
         "digits", learner=learner, regulariser="isi-cv", settings=(("strength", 0.5),)

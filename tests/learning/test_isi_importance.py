@@ -98,7 +98,7 @@ def test_the_largest_importance_of_all_tasks_counts() -> None:
         assert layer.counters.n.tolist() == [0, 0]
         np.testing.assert_array_equal(layer.omega, np.max(found, axis=0))
     assert np.argmax(found, axis=0).tolist() != [2, 2]
-    np.testing.assert_array_equal(layer.plasticity, 1 - layer.omega)
+    np.testing.assert_array_equal(layer.plasticity(0.5), 1 - 0.5 * layer.omega)
 
 
 def finished(kind: str, strength: float = 2.0) -> tuple[SpikeImportance, NDArray[np.bool_]]:

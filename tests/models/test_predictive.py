@@ -121,14 +121,18 @@ def test_columns_whose_gate_is_shut_stay_as_they_are():
         assert np.array_equal(prior[k], w.prior[k]) != learns
 
 
-def test_rules_read_nothing_but_their_two_neurons_their_weight_and_the_gate():
-    net = predictive_network(PredictiveSettings(latents=M), column_weights(), learning=True)
+@pytest.mark.parametrize(
+    ("regulariser", "factor"), [("none", set()), ("isi-cv", {"A1.free"})]
+)
+def test_rules_read_nothing_but_their_two_neurons_their_weight_and_the_gate(regulariser, factor):
+    settings = PredictiveSettings(latents=M, regulariser=regulariser)
+    net = predictive_network(settings, column_weights(), learning=True)
     rules = [s for s in nr.lower(net, 1e-3).steps if isinstance(s, Plasticity)]
     read = {rule.projection: {array_of(name) for name in rule.reads} for rule in rules}
     assert read == {
-        "feedback": {"feedback.w", "A2.gate", "E0.es", "A1.zs"},
-        "feedforward": {"feedforward.w", "A2.gate", "E0.es", "A1.zs"},
-        "prior": {"prior.w", "A2.gate", "A1.zs"},
+        "feedback": {"feedback.w", "A2.gate", "E0.es", "A1.zs"} | factor,
+        "feedforward": {"feedforward.w", "A2.gate", "E0.es", "A1.zs"} | factor,
+        "prior": {"prior.w", "A2.gate", "A1.zs"} | factor,
     }
     for rule in rules:
         assert rule.writes == (f"{rule.projection}.w",)
@@ -154,6 +158,7 @@ def test_weights_that_do_not_belong_together_are_refused():
         ({"events": "loud"}, "events is 'loud'; choose from"),
         ({"columns": 0}, "columns is 0; at least 1"),
         ({"clip": 3.0}, "asks for 1.5 spikes a step"),
+        ({"strength": 1.5}, "strength is 1.5; from 0 to 1"),
         ({"error_threshold": 0.0}, "error_threshold is 0; above 0"),
     ],
 )

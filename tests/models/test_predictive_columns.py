@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import neuro as nr
+from neuro.learning.isi_importance import IntervalCounters
 from neuro.learning.predictive import PredictiveSettings, predictive_settings
 from neuro.models.predictive import ColumnWeights, predictive_network
 from neuro.models.predictive_columns import Effort, PredictiveColumns
@@ -15,6 +16,7 @@ from neuro.models.predictive_pool import UNKNOWN, ColumnPool, rounded
 from neuro.progress import Silent
 
 SMALL = PredictiveSettings(latents=4, columns=6, presentation=16, batch_size=5, maturity=10)
+PROTECTED = replace(SMALL, regulariser="isi-cv", strength=0.8)
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +93,18 @@ def learned(digits, settings=SMALL, count=20, **options):
     for first in range(0, count, settings.batch_size):
         part = slice(first, first + settings.batch_size)
         model.learn(images[part], labels[part])
+        model.pool.finish_task()
     return model
 
 
 def same(a, b):
     return (
-        np.array_equal(a.pool.label, b.pool.label)
+        all(
+            np.array_equal(x.largest, y.largest)
+            and np.array_equal(x.counters.sums(), y.counters.sums())
+            for x, y in zip(a.pool.importance, b.pool.importance, strict=True)
+        )
+        and np.array_equal(a.pool.label, b.pool.label)
         and np.array_equal(a.pool.learned, b.pool.learned)
         and all(np.array_equal(x, y) for x, y in zip(a.get_weights(), b.get_weights(), strict=True))
     )
@@ -106,11 +114,12 @@ def same(a, b):
     ("backend", "options"),
     [("torch", {"ordered": True}), ("brian2", {"target": "numpy"})],
 )
-def test_learned_weights_are_the_same_on_every_backend(digits, backend, options):
-    exact = {"precision": "float64"}
-    reference = learned(digits, count=15, backend="reference", **exact)
+@pytest.mark.parametrize("settings", [SMALL, PROTECTED], ids=["plain", "protected"])
+def test_learned_weights_are_the_same_on_every_backend(digits, backend, options, settings):
+    given = {"settings": settings, "count": 15, "precision": "float64"}
+    reference = learned(digits, **given, backend="reference")
     assert len(reference.pool.used) >= 2
-    assert same(reference, learned(digits, count=15, backend=backend, **exact, **options))
+    assert same(reference, learned(digits, **given, backend=backend, **options))
 
 
 def test_sums_in_another_order_agree(digits):
@@ -288,6 +297,66 @@ def test_nothing_is_learned_where_classes_are_close_or_none_is_known(digits):
     assert len(fresh.pool.used) > 0
 
 
+# --- importance by spike intervals --------------------------------------------------------------
+
+
+def test_latent_units_count_the_intervals_of_images_that_their_column_learns(digits):
+    images, labels = digits
+    made = PredictiveColumns(PROTECTED, 64, 2, seed=3, backend="reference", precision="float64")
+    expected = [IntervalCounters(SMALL.latents) for _ in range(SMALL.columns)]
+    for image, label in zip(images[:12, None], labels[:12, None], strict=True):
+        before, counted = made.pool.learned.copy(), made.shown
+        weights = made.pool.weights.astype("float64")
+        made.learn(image, label)
+        (column,) = np.flatnonzero(made.pool.learned != before)
+        net = predictive_network(PROTECTED, weights[[column]], learning=True)
+        net.record("A1", "spikes")
+        sim = nr.compile(net)
+        start = made._starts("training", counted, image)
+        sim.set_values("A0", "rate", start.rates[0])
+        sim.set_values("A0", "phase", start.phases[0])
+        sim.set_values("A1", "v", start.membranes[0])
+        train = np.zeros((SMALL.presentation + 1, SMALL.latents), bool)
+        train[sim.run_steps(SMALL.presentation + 1).spikes("A1")] = True
+        expected[column].add(train)
+    for one, counters in zip(made.pool.importance, expected, strict=True):
+        assert one.counters.sums().tolist() == counters.sums().tolist()
+    assert sum(counters.n.min() > 3 for counters in expected) >= 2
+
+
+def test_a_latent_unit_learns_at_its_own_rate(digits):
+    images, labels = digits
+    made, plain = (
+        learned(digits, settings=s, backend="reference", precision="float64", count=10)
+        for s in (PROTECTED, SMALL)
+    )
+    plain.pool.weights = made.pool.weights.astype("float64")
+    plain.pool.learned, plain.pool.label = made.pool.learned.copy(), made.pool.label.copy()
+    before = made.get_weights()
+    for model in (made, plain):
+        model.learn(images[10:11], labels[10:11])
+    factor = 1 - 0.8 * np.array([made.pool.importance[c].omega for c in made.pool.used])
+    assert factor.std() > 0.02
+    shapes = factor[:, :, None], factor[:, None, :], factor
+    for w, a, b, rate in zip(before, made.get_weights(), plain.get_weights(), shapes, strict=True):
+        assert np.abs(b - w).max() > 1e-4
+        np.testing.assert_allclose(a - w, rate * (b - w), rtol=1e-9, atol=1e-13)
+
+
+def test_controls_hold_back_as_much_in_each_column(digits):
+    kinds = ("isi-cv", "uniform", "shuffled")
+    settings = [replace(PROTECTED, regulariser=kind) for kind in kinds]
+    made = [learned(digits, settings=one, count=5) for one in settings]
+    for column in made[0].pool.used:
+        real, uniform, shuffled = (one.pool.importance[column].omega for one in made)
+        assert uniform == pytest.approx([real.mean()] * SMALL.latents)
+        assert sorted(shuffled) == sorted(real)
+        assert real.max() > 0
+    # Six numbers a latent unit.
+    assert learning_memory(PROTECTED, 64, 3)["importance"] == 4 * 6 * 3 * SMALL.latents
+    assert learning_memory(SMALL, 64, 3)["importance"] == 0
+
+
 # --- power failures ----------------------------------------------------------------------------
 
 
@@ -307,10 +376,12 @@ class Fuse(Silent):
             raise PowerCutError
 
 
-def test_learning_goes_on_after_a_power_cut(digits, tmp_path):
+@pytest.mark.parametrize("settings", [SMALL, PROTECTED], ids=["plain", "protected"])
+def test_learning_goes_on_after_a_power_cut(digits, tmp_path, settings):
     images, labels = digits
-    settings = replace(SMALL, batch_size=1, checkpoint_every=4)
-    tasks = [np.flatnonzero(labels == c)[:9] for c in (0, 1)]
+    settings = replace(settings, batch_size=1, checkpoint_every=4)
+    tasks = [np.flatnonzero(labels == 0)[9:], *(np.flatnonzero(labels == c)[:9] for c in (0, 1))]
+    tasks[0] = tasks[0][:3]
 
     def live(folder, fuse):
         learner = PredictiveLearner(settings, 64, 2, seed=1)
@@ -378,9 +449,11 @@ def test_measures(digits):
     )
 
 
-def test_no_regulariser():
-    with pytest.raises(nr.DescriptionError, match="no regulariser 'ewc'"):
+def test_settings_that_ship():
+    with pytest.raises(nr.DescriptionError, match="no regulariser 'ewc'; it has none, isi-cv, un"):
         predictive_settings("mnist", regulariser="ewc")
+    assert predictive_settings("mnist", regulariser="shuffled").regulariser == "shuffled"
+    assert predictive_settings("mnist", regulariser="shuffled", joint=True).regulariser == "none"
     assert predictive_settings("digits").latents == 12
     assert predictive_settings("features").norm == 5
 

@@ -209,11 +209,9 @@ def test_ledger_is_plain_and_its_bytes_are_those_of_the_arrays(regulariser: str)
     weights = 17 * 12 + 13 * 3
     assert memory["weights"] == memory["gradients"] == 4 * weights
     assert memory["optimiser"] == 8 * weights
-    counters = 8 * 12 * 4  # last, n, S1, S2
-    neurons = {"isi-cv": 8 * 12 * 2, "shuffled": 8 * 12 * 3, "uniform": 8 * 12 * 3}
+    neurons = 8 * 12 * 6  # last, n, S1, S2, largest, order
     expected = {"none": 0, "ewc": 8 * weights}
-    kept = expected.get(regulariser, 4 * weights + counters + neurons.get(regulariser, 0))
-    assert memory["regulariser"] == kept
+    assert memory["regulariser"] == expected.get(regulariser, 4 * weights + neurons)
     # Input and hidden spikes and hidden potentials of 32 steps and images; class probabilities, and
     # the matrix of the leak, are small.
     least = 4 * 32 * 32 * (16 + 2 * 12)
