@@ -50,5 +50,5 @@ done
 for learner in sg pc-chain; do
     "$neuro" continual --dataset mnist --learner $learner --regulariser isi-cv --images-per-class 300 --test-images 200 --no-joint --seeds 0-4 --out "$out/isi-$learner"
 done
-"$python" -m neuro.models.predictive_sleep --images-per-class 100 --test-images 120
-"$python" -m neuro.models.predictive_sleep --learner pc --images-per-class 100 --test-images 100 --set images=30
+"$python" -m neuro.models.predictive.sleep --images-per-class 100 --test-images 120
+"$python" -m neuro.models.predictive.sleep --learner pc --images-per-class 100 --test-images 100 --set images=30

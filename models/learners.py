@@ -22,8 +22,8 @@ from neuro.learning.regulariser import Regulariser
 from neuro.learning.synaptic_intelligence import SynapticIntelligence
 from neuro.models.feedforward import FeedForward
 from neuro.models.mrnn import MRNN
-from neuro.models.predictive_chain_learner import ChainLearner
-from neuro.models.predictive_learner import PredictiveLearner
+from neuro.models.predictive.chain_learner import ChainLearner
+from neuro.models.predictive.learner import PredictiveLearner
 from neuro.models.surrogate_learner import SGLearner
 from neuro.progress import Progress
 

@@ -1,4 +1,4 @@
-"""Settings of the chain of areas (:mod:`neuro.models.predictive_chain`)."""
+"""Settings of the chain of areas (:mod:`neuro.models.predictive.chain`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ChainSettings(Settings):
     ----------
     regulariser : {"none", "isi-cv", "uniform", "shuffled"}
         What protects earlier tasks: nothing, or importance by spike intervals with its two
-        controls (:mod:`neuro.learning.isi_importance`).
+        controls (:mod:`neuro.learning.spike_intervals`).
     strength : float
         Of the regulariser, from 0 to 1: a unit of importance :math:`\Omega` learns at
         1 - strength :math:`\Omega` times the rate.

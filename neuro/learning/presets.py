@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from neuro.dataset_name import DatasetName
 from neuro.errors import DescriptionError, JobError
 from neuro.learning.chain_settings import chain_settings
-from neuro.learning.predictive import predictive_settings
+from neuro.learning.predictive_settings import predictive_settings
 from neuro.learning.settings import Settings
 from neuro.learning.surrogate_settings import surrogate_settings
 

@@ -18,7 +18,7 @@ class SurrogateSettings(Settings):
     ----------
     regulariser : {"none", "ewc", "isi-cv", "uniform", "shuffled"}
         What protects earlier tasks: nothing, elastic weight consolidation, or importance by
-        spike intervals with its two controls (:mod:`neuro.learning.isi_importance`).
+        spike intervals with its two controls (:mod:`neuro.learning.spike_intervals`).
     hidden : tuple of int
         Units of the hidden layers.
     learning_rate : float

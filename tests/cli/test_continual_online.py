@@ -5,7 +5,7 @@ import json
 import pytest
 
 from neuro.cli import main
-from neuro.models.predictive_columns import PredictiveColumns
+from neuro.models.predictive.columns import PredictiveColumns
 
 SIZES = {"latents": 4, "columns": 12, "presentation": 8, "checkpoint_every": 4}
 COMMAND = [

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from neuro.errors import DescriptionError
 from neuro.learning.feedforward import Pass
-from neuro.learning.isi_importance import Importance, IntervalCounters, SpikeImportance
+from neuro.learning.isi_importance import SpikeImportance
 from neuro.learning.regulariser import Learned
+from neuro.learning.spike_intervals import Importance, IntervalCounters
 
 
 def trains(seed: int = 0) -> NDArray[np.bool_]:

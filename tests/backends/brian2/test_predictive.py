@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 import neuro as nr
 from neuro.datasets import load
-from neuro.learning.predictive import PredictiveSettings
-from neuro.models.predictive import predictive_network
-from neuro.models.predictive_columns import PredictiveColumns
+from neuro.learning.predictive_settings import PredictiveSettings
+from neuro.models.predictive.columns import PredictiveColumns
+from neuro.models.predictive.network import predictive_network
 
 SETTINGS = PredictiveSettings(latents=12, columns=12)
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 import neuro as nr
 from neuro.backends.lava import BACKEND
 from neuro.datasets import load
-from neuro.learning.predictive import PredictiveSettings
+from neuro.learning.predictive_settings import PredictiveSettings
 from neuro.learning.presets import preset
-from neuro.models.predictive import ColumnWeights, predictive_network
-from neuro.models.predictive_chip import LEARNING_STEPS, chip_network
-from neuro.models.predictive_columns import PredictiveColumns
+from neuro.models.predictive.chip import LEARNING_STEPS, chip_network
+from neuro.models.predictive.columns import PredictiveColumns
+from neuro.models.predictive.network import ColumnWeights, predictive_network
 
 if BACKEND.available() is not True:
     pytest.skip(str(BACKEND.available()), allow_module_level=True)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import neuro as nr
-from neuro.learning.predictive import PredictiveSettings
-from neuro.models.predictive import ColumnWeights, predictive_network
+from neuro.learning.predictive_settings import PredictiveSettings
+from neuro.models.predictive.network import ColumnWeights, predictive_network
 from neuro.program import Plasticity, array_of
 
 K, M, N = 3, 4, 6

@@ -22,7 +22,7 @@ network forgets. It stands beside the columnar form to show what columns are goo
 
 With a regulariser, :math:`\eta` becomes :math:`\eta\,(1 - \Omega_j)` in all synapses of latent
 unit j, both from and to it, where :math:`\Omega_j` is its importance
-(:mod:`neuro.learning.isi_importance`); in the synapses of class units, which labels make spike, j
+(:mod:`neuro.learning.spike_intervals`); in the synapses of class units, which labels make spike, j
 is the latent unit at the other end, through its error unit. The unit counts its own intervals
 and holds the factor, so a synapse still reads nothing but its two neurons.
 """
@@ -39,8 +39,8 @@ from numpy.typing import NDArray
 import neuro as nr
 from neuro.errors import DescriptionError
 from neuro.learning.chain_settings import ChainSettings
-from neuro.models.interval_counting import FACTOR, counting
-from neuro.models.predictive import DT
+from neuro.models.predictive.interval_counting import FACTOR, counting
+from neuro.models.predictive.network import DT
 from neuro.random import stream
 
 Array = NDArray[np.floating[Any]]

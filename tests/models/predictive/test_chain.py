@@ -15,9 +15,9 @@ from neuro.datasets import load
 from neuro.equations.expression import names
 from neuro.errors import DescriptionError
 from neuro.learning.chain_settings import ChainSettings
-from neuro.learning.isi_importance import IntervalCounters
-from neuro.models.predictive_chain import PredictiveChain
-from neuro.models.predictive_chain_network import chain_network, initial_weights
+from neuro.learning.spike_intervals import IntervalCounters
+from neuro.models.predictive.chain import PredictiveChain
+from neuro.models.predictive.chain_network import chain_network, initial_weights
 from neuro.program import Plasticity
 
 Array = NDArray[np.float64]

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from neuro.errors import DescriptionError
 from neuro.learning.chain_settings import ChainSettings
 from neuro.learning.ledger import inference_energy
-from neuro.models.predictive_chain import PredictiveChain
+from neuro.models.predictive.chain import PredictiveChain
 from neuro.progress import Progress
 
 __all__ = ["ChainLearner", "ChainSettings"]
 
 
 class ChainLearner:
-    """A :class:`~neuro.models.predictive_chain.PredictiveChain` for the protocol.
+    """A :class:`~neuro.models.predictive.chain.PredictiveChain` for the protocol.
 
     Parameters
     ----------

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import DescriptionError
-from neuro.learning.predictive import PredictiveSettings
-from neuro.models.predictive_columns import PredictiveColumns
-from neuro.models.predictive_cost import activity, learning_memory
+from neuro.learning.predictive_settings import PredictiveSettings
+from neuro.models.predictive.columns import PredictiveColumns
+from neuro.models.predictive.cost import activity, learning_memory
 from neuro.progress import Progress
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MEASURED = 100
 
 
 class PredictiveLearner:
-    """A :class:`~neuro.models.predictive_columns.PredictiveColumns` for the protocol.
+    """A :class:`~neuro.models.predictive.columns.PredictiveColumns` for the protocol.
 
     Parameters
     ----------

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import neuro as nr
-from neuro.learning.isi_importance import IntervalCounters
-from neuro.learning.predictive import PredictiveSettings, predictive_settings
-from neuro.models.predictive import ColumnWeights, predictive_network
-from neuro.models.predictive_columns import Effort, PredictiveColumns
-from neuro.models.predictive_cost import learning_memory, predictive_formula
-from neuro.models.predictive_learner import PredictiveLearner
-from neuro.models.predictive_pool import UNKNOWN, ColumnPool, rounded
+from neuro.learning.predictive_settings import PredictiveSettings, predictive_settings
+from neuro.learning.spike_intervals import IntervalCounters
+from neuro.models.predictive.columns import Effort, PredictiveColumns
+from neuro.models.predictive.cost import learning_memory, predictive_formula
+from neuro.models.predictive.learner import PredictiveLearner
+from neuro.models.predictive.network import ColumnWeights, predictive_network
+from neuro.models.predictive.pool import UNKNOWN, ColumnPool, rounded
 from neuro.progress import Silent
 
 SMALL = PredictiveSettings(latents=4, columns=6, presentation=16, batch_size=5, maturity=10)

@@ -1,6 +1,6 @@
 """Units that count their own inter-spike intervals, and hold a factor on learning rates.
 
-The counters are those of :class:`neuro.learning.isi_importance.IntervalCounters`, as state of the
+The counters are those of :class:`neuro.learning.spike_intervals.IntervalCounters`, as state of the
 units themselves, so that any backend counts; a rule that reads :data:`FACTOR` of one of its two
 neurons stays local.
 """

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.learning.predictive import PredictiveSettings
-from neuro.models.interval_counting import COUNTED, FACTOR
-from neuro.models.predictive import ColumnWeights, predictive_network
-from neuro.models.predictive_simulation import compiled
+from neuro.learning.predictive_settings import PredictiveSettings
+from neuro.models.predictive.interval_counting import COUNTED, FACTOR
+from neuro.models.predictive.network import ColumnWeights, predictive_network
+from neuro.models.predictive.simulation import compiled
 
 FloatArray = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from neuro.datasets import load
 from neuro.learning.chain_settings import ChainSettings
 from neuro.learning.continual import Consolidation, ContinualProtocol
 from neuro.learning.sleep import sleep
-from neuro.models.predictive_chain_learner import ChainLearner
-from neuro.models.predictive_sleep import ChainSleep, main, outcome
+from neuro.models.predictive.chain_learner import ChainLearner
+from neuro.models.predictive.sleep import ChainSleep, main, outcome
 from neuro.progress import Silent
 
 SMALL = ChainSettings(

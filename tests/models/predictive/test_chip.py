@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 import neuro as nr
 from neuro.datasets import load
 from neuro.errors import CompileError
-from neuro.learning.predictive import PredictiveSettings
+from neuro.learning.predictive_settings import PredictiveSettings
 from neuro.learning.presets import preset
-from neuro.models.predictive import ColumnWeights, predictive_network
-from neuro.models.predictive_chip import LEARNING_STEPS, chip_network
-from neuro.models.predictive_columns import PredictiveColumns
-from neuro.models.predictive_cost import activity, deployment
+from neuro.models.predictive.chip import LEARNING_STEPS, chip_network
+from neuro.models.predictive.columns import PredictiveColumns
+from neuro.models.predictive.cost import activity, deployment
+from neuro.models.predictive.network import ColumnWeights, predictive_network
 
 K, M, N = 3, 4, 6
 RULES = ("feedback", "feedforward", "prior")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from neuro.models.predictive import DT
+from neuro.models.predictive.network import DT
 from neuro.network import Network
 from neuro.simulation import Simulation, compile
 

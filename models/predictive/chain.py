@@ -1,6 +1,6 @@
 """The chain of areas at work: images and labels in, answers and new weights out.
 
-The network is :func:`neuro.models.predictive_chain_network.chain_network`; what is here only
+The network is :func:`neuro.models.predictive.chain_network.chain_network`; what is here only
 starts it afresh for every image and adds up what the rules of the network changed.
 """
 
@@ -17,10 +17,10 @@ import neuro as nr
 from neuro.engine import State
 from neuro.errors import DescriptionError
 from neuro.learning.chain_settings import ChainSettings
-from neuro.learning.isi_importance import Importance
-from neuro.models.interval_counting import COUNTED, FACTOR, VARIABLES
-from neuro.models.predictive_chain_network import chain_network, initial_weights, read_sizes
-from neuro.models.predictive_simulation import compiled, quick
+from neuro.learning.spike_intervals import Importance
+from neuro.models.predictive.chain_network import chain_network, initial_weights, read_sizes
+from neuro.models.predictive.interval_counting import COUNTED, FACTOR, VARIABLES
+from neuro.models.predictive.simulation import compiled, quick
 from neuro.program import Arrive, Program
 from neuro.random import stream
 

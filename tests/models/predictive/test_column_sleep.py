@@ -6,9 +6,9 @@ import numpy as np
 
 from neuro.datasets import load
 from neuro.learning.continual import Consolidation
-from neuro.learning.predictive import PredictiveSettings
-from neuro.models.predictive_column_sleep import ColumnSleep
-from neuro.models.predictive_learner import PredictiveLearner
+from neuro.learning.predictive_settings import PredictiveSettings
+from neuro.models.predictive.column_sleep import ColumnSleep
+from neuro.models.predictive.learner import PredictiveLearner
 from neuro.progress import Silent
 
 SMALL = PredictiveSettings(latents=5, columns=12, presentation=16, precision="float64")

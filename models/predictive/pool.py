@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import DescriptionError
-from neuro.learning.isi_importance import Importance
-from neuro.learning.predictive import PredictiveSettings
-from neuro.models.predictive import ColumnWeights
+from neuro.learning.predictive_settings import PredictiveSettings
+from neuro.learning.spike_intervals import Importance
+from neuro.models.predictive.network import ColumnWeights
 from neuro.random import stream
 
 FloatArray = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Settings of inter-areal predictive coding in columns (:mod:`neuro.models.predictive`)."""
+"""Settings of inter-areal predictive coding in columns (:mod:`neuro.models.predictive.network`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PredictiveSettings(Settings):
     regulariser : {"none", "isi-cv", "uniform", "shuffled"}
         What protects latent units of columns that learn again: nothing (other columns do not
         change anyway), or importance by spike intervals with its two controls
-        (:mod:`neuro.learning.isi_importance`), uniform and shuffled within a column.
+        (:mod:`neuro.learning.spike_intervals`), uniform and shuffled within a column.
     strength : float
         :math:`\gamma`, of the regulariser, from 0 to 1: a unit of importance :math:`\Omega` learns
         at :math:`1 - \gamma\Omega` times the rate of its column.

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.learning.continual_results import SleepSummary
-from neuro.models.predictive_learner import PredictiveLearner
-from neuro.models.predictive_stage import Stage, Start
+from neuro.models.predictive.learner import PredictiveLearner
+from neuro.models.predictive.stage import Stage, Start
 from neuro.progress import Progress
 from neuro.random import stream
 

@@ -34,7 +34,7 @@ and once an image, in the step after its last, where the gate is open:
 
 q = 1 - a_s^T corrects traces that start at zero. With a regulariser :math:`\eta` becomes
 :math:`\eta (1 - \gamma \Omega_j)` in all plastic synapses of latent unit j, whose importance is
-:math:`\Omega_j` (:mod:`neuro.learning.isi_importance`).
+:math:`\Omega_j` (:mod:`neuro.learning.spike_intervals`).
 
 Feedback carries predictions, feedforward carries errors (Rao & Ballard 1999, Nat. Neurosci. 2:79);
 explicit error units and local updates as in Ororbia 2019 (arXiv:1908.08655); one generative model
@@ -51,8 +51,8 @@ from numpy.typing import NDArray
 
 from neuro.connectors import block_diagonal, dense, from_sparse, one_to_one
 from neuro.errors import DescriptionError
-from neuro.learning.predictive import PredictiveSettings
-from neuro.models.interval_counting import FACTOR, counting
+from neuro.learning.predictive_settings import PredictiveSettings
+from neuro.models.predictive.interval_counting import FACTOR, counting
 from neuro.network import Network
 from neuro.neurons import NeuronModel
 from neuro.plasticity import PlasticityRule

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from neuro.errors import DescriptionError
 from neuro.learning.ledger import inference_energy
-from neuro.learning.predictive import PredictiveSettings
+from neuro.learning.predictive_settings import PredictiveSettings
 from neuro.loihi.deployment import Deployment, deploy
 from neuro.lowering import lower
-from neuro.models.interval_counting import VARIABLES
-from neuro.models.predictive import DT, ColumnWeights, predictive_network
-from neuro.models.predictive_columns import RECORDED, Effort, PredictiveColumns
+from neuro.models.predictive.columns import RECORDED, Effort, PredictiveColumns
+from neuro.models.predictive.interval_counting import VARIABLES
+from neuro.models.predictive.network import DT, ColumnWeights, predictive_network
 
 PLASTIC = ("feedback", "feedforward", "prior")
 """Projections that learn."""

@@ -38,7 +38,7 @@ from neuro.learning.settings import Settings
 from neuro.learning.sleep import SleepConfig, sleep
 from neuro.learning.tasks import Schedule, schedule
 from neuro.models.learners import LEARNERS
-from neuro.models.predictive_column_sleep import ColumnSleep
+from neuro.models.predictive.column_sleep import ColumnSleep
 from neuro.progress import Progress, Silent
 from neuro.random import stream
 
@@ -46,7 +46,7 @@ Array = NDArray[np.floating[Any]]
 
 
 class Chain(Protocol):
-    """What sleeps: a :class:`~neuro.models.predictive_chain.PredictiveChain`."""
+    """What sleeps: a :class:`~neuro.models.predictive.chain.PredictiveChain`."""
 
     sizes: tuple[int, ...]
     settings: ChainSettings
@@ -248,7 +248,7 @@ def table(found: Mapping[str, Sequence[Outcome]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print a table; ``python -m neuro.models.predictive_sleep --help``."""
+    """Measure and print a table; ``python -m neuro.models.predictive.sleep --help``."""
     parser = argparse.ArgumentParser(
         description="A predictive network in sequence: alone, with sleep replay, with controls."
     )

@@ -1,6 +1,6 @@
 """Predictive columns that learn a stream of labelled images, and answer.
 
-All dynamics and all learning happen in the network (:mod:`neuro.models.predictive`), on any
+All dynamics and all learning happen in the network (:mod:`neuro.models.predictive.network`), on any
 backend. Between the steps of an image the driver only does bookkeeping: which columns stand for
 which class, which of them learns an image, how many samples each has learned.
 """
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from neuro.atomic import replacing
 from neuro.errors import DescriptionError
-from neuro.learning.predictive import PredictiveSettings
-from neuro.models.predictive import ColumnWeights
-from neuro.models.predictive_pool import UNKNOWN, ColumnPool
-from neuro.models.predictive_simulation import quick
-from neuro.models.predictive_stage import Stage, Start
+from neuro.learning.predictive_settings import PredictiveSettings
+from neuro.models.predictive.network import ColumnWeights
+from neuro.models.predictive.pool import UNKNOWN, ColumnPool
+from neuro.models.predictive.simulation import quick
+from neuro.models.predictive.stage import Stage, Start
 from neuro.random import stream
 
 FloatArray = NDArray[np.float64]

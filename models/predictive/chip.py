@@ -1,8 +1,8 @@
 r"""Predictive columns in the form in which a neuromorphic chip can learn them.
 
-The rules of :mod:`neuro.models.predictive` read variables of both neurons of a synapse. Loihi's
-learning engine has, of the source, traces that count its spikes, and of the target numbers that
-the target sends (y1, y2, y3). So here
+The rules of :mod:`neuro.models.predictive.network` read variables of both neurons of a synapse.
+Loihi's learning engine has, of the source, traces that count its spikes, and of the target numbers
+that the target sends (y1, y2, y3). So here
 
 * every column has populations of its own, whose synapses are full matrices;
 * a unit ``gate`` spikes once when a column shall learn, and its spike carries the learning rate;
@@ -27,8 +27,8 @@ from collections.abc import Collection, Mapping
 
 from neuro.connectors import dense, one_to_one
 from neuro.errors import DescriptionError
-from neuro.learning.predictive import PredictiveSettings
-from neuro.models.predictive import (
+from neuro.learning.predictive_settings import PredictiveSettings
+from neuro.models.predictive.network import (
     DT,
     ColumnWeights,
     context_unit,

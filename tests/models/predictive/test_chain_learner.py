@@ -15,7 +15,7 @@ from neuro.learning.continual import ContinualProtocol
 from neuro.learning.presets import preset
 from neuro.models.continual import run
 from neuro.models.learners import LEARNERS
-from neuro.models.predictive_chain_learner import ChainLearner
+from neuro.models.predictive.chain_learner import ChainLearner
 from neuro.progress import Silent
 
 SMALL = ChainSettings(hidden=(24,), presentation=24, batch_size=10, learning_rate=0.1)
