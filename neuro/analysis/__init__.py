@@ -11,7 +11,7 @@ from neuro.analysis.confusion import Confusion, confusion
 from neuro.analysis.course import AccuracyCourse, LayerSpikes, accuracy_course, layer_spikes
 from neuro.analysis.old_data import OldDataCurve, crossing_point, old_data_curve
 from neuro.analysis.over_seeds import LayerOverSeeds, over_seeds
-from neuro.analysis.reactivation import Reactivation, ShuffleTest, reactivation
+from neuro.analysis.replay import Replay, ShuffleTest, find_replay
 from neuro.analysis.representations import (
     ClassCorrelation,
     LayeredModel,
@@ -30,7 +30,7 @@ __all__ = [
     "LayerSpikes",
     "LayeredModel",
     "OldDataCurve",
-    "Reactivation",
+    "Replay",
     "ShuffleTest",
     "SleepAnalysis",
     "SleepAnalyst",
@@ -39,10 +39,10 @@ __all__ = [
     "class_correlation",
     "confusion",
     "crossing_point",
+    "find_replay",
     "layer_spikes",
     "old_data_curve",
     "over_seeds",
-    "reactivation",
     "representations",
     "weight_change",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.analysis.confusion import Confusion, confusion
-from neuro.analysis.reactivation import Reactivation, reactivation
+from neuro.analysis.replay import Replay, find_replay
 from neuro.analysis.representations import (
     ClassCorrelation,
     class_correlation,
@@ -44,14 +44,14 @@ class LayerAnalysis:
     before, after : ClassCorrelation
         Representations of the test images of the classes seen so far.
     weights : WeightChange
-    reactivation : Reactivation
+    reactivation : Replay
         Of the patterns before sleep.
     """
 
     before: ClassCorrelation
     after: ClassCorrelation
     weights: WeightChange
-    reactivation: Reactivation
+    reactivation: Replay
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ class SleepAnalyst:
                     class_correlation(before.layers[number], before.labels),
                     class_correlation(after.layers[number], after.labels),
                     weight_change(before.weights[number], after.weights[number]),
-                    reactivation(
+                    find_replay(
                         before.layers[number],
                         before.labels,
                         raster[number + 1],

@@ -253,7 +253,7 @@ def figures(job: Job, results: Results, analyses: Analyses) -> dict[str, Figure]
             made["analysis-weights"] = figure
             figure, axes = new_figure(5.0 * count, 3.4, 1, count)
             for ax, name, layer in zip(axes, titles, layers, strict=True):
-                draw.reactivation(layer.reactivation, ax=ax).set_title(name)
+                draw.replay(layer.reactivation, ax=ax).set_title(name)
             made["analysis-reactivation"] = figure
         rehearsal = curve(job, results)
         if rehearsal is not None:

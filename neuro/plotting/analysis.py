@@ -19,7 +19,7 @@ from neuro.analysis import (
     Confusion,
     LayerSpikes,
     OldDataCurve,
-    Reactivation,
+    Replay,
     WeightChange,
 )
 from neuro.errors import DescriptionError
@@ -178,12 +178,12 @@ def _counts(ax: Axes, label: str) -> None:
     ax.legend(loc="upper center", ncols=2, fontsize=8)
 
 
-def reactivation(found: Reactivation, *, ax: Axes | None = None) -> Axes:
+def replay(found: Replay, *, ax: Axes | None = None) -> Axes:
     """Correlation of each class's awake pattern with sleep, beside what shuffled units give.
 
     Parameters
     ----------
-    found : Reactivation
+    found : Replay
     ax : Axes, optional
     """
     ax = axes(ax, 4.8, 3.2)

@@ -81,13 +81,13 @@ def test_histograms_of_weights(change: analysis.WeightChange) -> None:
     ]
 
 
-def test_reactivation_bars_and_their_shuffles() -> None:
+def test_replay_bars_and_their_shuffles() -> None:
     spikes = (np.arange(300) % 200, np.arange(300) % 3)
-    found = analysis.reactivation(
+    found = analysis.find_replay(
         stream(0, "a").random((6, 8)), [1, 1, 1, 4, 4, 4], spikes, 200,
         window=20, windows=10, shuffles=9, stream=stream(0, "b"),
     )  # fmt: skip
-    ax = draw.reactivation(found, ax=fresh())
+    ax = draw.replay(found, ax=fresh())
     assert heights(ax) == pytest.approx(found.correlation.tolist())
     lines = ax.collections[0].get_segments()  # type: ignore[attr-defined]
     assert [line[0, 1] for line in lines] == pytest.approx(found.shuffled_high.tolist())
@@ -127,13 +127,13 @@ def test_courses() -> None:
 
 def test_undefined_numbers_can_be_drawn(change: analysis.WeightChange) -> None:
     silent = analysis.class_correlation(np.zeros((4, 3)), [0, 0, 1, 1])
-    nothing = analysis.reactivation(
+    nothing = analysis.find_replay(
         np.zeros((4, 3)), [0, 0, 1, 1], ([], []), 200, stream=stream(0, "b")
     )
     pictures: list[Any] = [
         draw.class_correlation(silent, ax=fresh()),
         draw.correlation_change(silent, silent, ax=fresh()),
-        draw.reactivation(nothing, ax=fresh()),
+        draw.replay(nothing, ax=fresh()),
         draw.weight_change(analysis.weight_change(np.zeros(3), np.zeros(3)), ax=fresh()),
         draw.layer_spikes(analysis.layer_spikes([[[0, 0, 0]]], [1, 1, 1], [1]), ax=fresh()),
     ]

@@ -55,7 +55,7 @@ UNDEFINED = ShuffleTest(*[float("nan")] * 4)
 
 
 @dataclass(frozen=True, eq=False)
-class Reactivation:
+class Replay:
     """Awake patterns of one layer in one sleep.
 
     Attributes
@@ -109,7 +109,7 @@ class Reactivation:
         return quotient
 
 
-def reactivation(
+def find_replay(
     activities: ArrayLike,
     labels: ArrayLike,
     spikes: tuple[ArrayLike, ArrayLike],
@@ -120,7 +120,7 @@ def reactivation(
     top: int | None = None,
     shuffles: int = 999,
     stream: np.random.Generator,
-) -> Reactivation:
+) -> Replay:
     """Look for the awake patterns of a layer in its spikes during sleep.
 
     Parameters
@@ -147,17 +147,17 @@ def reactivation(
 
     Returns
     -------
-    Reactivation
+    Replay
         With NaN where nothing can be said: in a silent layer, and of ``specific`` with a single
         class.
     """
-    layer, actual = checked(activities, labels, "reactivation")
+    layer, actual = checked(activities, labels, "find_replay")
     units = layer.shape[1]
     if top is None:
         top = max(1, units // 10)
     if not 1 <= window <= steps or windows < 1 or shuffles < 1 or not 1 <= top <= units:
         raise DescriptionError(
-            f"reactivation: window={window}, windows={windows}, shuffles={shuffles}, top={top} "
+            f"find_replay: window={window}, windows={windows}, shuffles={shuffles}, top={top} "
             f"for {steps} steps and {units} units; all must be at least 1, and a window and top "
             "fit in"
         )
@@ -188,7 +188,7 @@ def reactivation(
             match = _test(_shuffled_units(together, direction, shuffles, stream))
         top_test = _test(_shuffled_units(members.mean(axis=0), rates, shuffles, stream))
         specific = _specific(patterns, counts[heard], shuffles, stream)
-    return Reactivation(
+    return Replay(
         classes=classes,
         correlation=correlation,
         shuffled_high=shuffled_high,
@@ -210,13 +210,13 @@ def _spikes(
     when, who = (np.asarray(a, np.int64) for a in spikes)
     if when.shape != who.shape or when.ndim != 1:
         raise DescriptionError(
-            f"reactivation spikes: {when.shape} steps and {who.shape} units; give two vectors of "
+            f"find_replay spikes: {when.shape} steps and {who.shape} units; give two vectors of "
             "the same length"
         )
     for name, values, limit in (("steps", when, steps), ("units", who, units)):
         if values.size and not 0 <= values.min() <= values.max() < limit:
             raise DescriptionError(
-                f"reactivation spikes: {name} span {values.min()} to {values.max()}, outside 0 "
+                f"find_replay spikes: {name} span {values.min()} to {values.max()}, outside 0 "
                 f"to {limit - 1}"
             )
     order = np.argsort(when, kind="stable")

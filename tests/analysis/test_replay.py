@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from neuro.analysis import reactivation
+from neuro.analysis import find_replay
 from neuro.errors import DescriptionError
 from neuro.random import stream
 
@@ -32,7 +32,7 @@ def look(spikes: Any, layer: Any = None, labels: Any = None, **options: Any) -> 
     if layer is None:
         layer, labels = awake()
     options = {"windows": 60, "shuffles": 199, "stream": stream(3, "test")} | options
-    return reactivation(layer, labels, spikes, STEPS, **options)
+    return find_replay(layer, labels, spikes, STEPS, **options)
 
 
 def test_a_planted_class_is_found_and_the_others_are_not() -> None:
@@ -114,9 +114,9 @@ def test_windows_hold_their_first_step_and_not_the_one_after_the_last() -> None:
     """Unit 0 fires in even steps, unit 1 in odd ones: windows of one step tell them apart."""
     steps = np.arange(STEPS)
     layer, labels = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([0, 0])
-    found = reactivation(layer, labels, (steps, steps % 2), STEPS, window=1, stream=stream(0, "t"))
+    found = find_replay(layer, labels, (steps, steps % 2), STEPS, window=1, stream=stream(0, "t"))
     assert abs(found.correlation[0]) <= 1 and found.windows == 200
-    two = reactivation(layer, labels, (steps, steps % 2), STEPS, window=2, stream=stream(0, "t"))
+    two = find_replay(layer, labels, (steps, steps % 2), STEPS, window=2, stream=stream(0, "t"))
     assert two.windows == 0  # both fire once in any two steps
     assert np.isnan(two.correlation).all() and np.isnan(two.match.p_value)
     assert two.rate == 0.5
