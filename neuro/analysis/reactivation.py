@@ -135,11 +135,13 @@ class Plane(Space):
 
     def distances(self, states: ArrayLike) -> FloatArray:
         """Lengths of the displacements."""
-        return np.linalg.norm(self.moves(states), axis=-1)
+        found: FloatArray = np.linalg.norm(self.moves(states), axis=-1)
+        return found
 
     def errors(self, found: ArrayLike, true: ArrayLike) -> FloatArray:
         """Distances between positions."""
-        return np.linalg.norm(np.asarray(found, float) - np.asarray(true, float), axis=-1)
+        away: FloatArray = np.asarray(found, float) - np.asarray(true, float)
+        return np.asarray(np.linalg.norm(away, axis=-1))
 
     def spread(self, states: ArrayLike) -> float:
         """Variance of a trajectory: the trace of its covariance."""

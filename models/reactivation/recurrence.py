@@ -1,0 +1,267 @@
+r"""Loops over time of noisy recurrent networks, and their gradients.
+
+A leaky network and a gated one, with a leak :math:`a` per step and noise outside the rectifier:
+
+.. math::
+    J_t &= \phi(W r_{t-1} + d_t), \qquad r_t = (1 - a) r_{t-1} + a J_t + \xi_t \\
+    z &= \sigma(U_z r + d^z), \quad g = \sigma(U_g r + d^g), \quad c = \tanh(U_c (g r) + d^c),
+    \quad r_t = r + a (1 - z)(c - r) + \xi_t
+
+:math:`d` is what inputs and biases drive, computed for all steps at once outside; so is the part of
+the gradient that weights get. What remains for every step is a product of matrices and a few
+operations in place, in buffers that are kept from call to call: no graph is recorded.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuro.errors import DescriptionError
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "identity")
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients:
+    """Derivatives of a loss.
+
+    Attributes
+    ----------
+    start : Tensor, shape [trajectories, units]
+    drive : Tensor, shape [steps, trajectories, gates x units]
+    recurrent : Tensor, shape [units, gates x units]
+    """
+
+    start: Tensor
+    drive: Tensor
+    recurrent: Tensor
+
+
+class Loop(ABC):
+    """A network over time.
+
+    Tensors that it returns are its own buffers: the next call writes into them.
+
+    Attributes
+    ----------
+    gates : int
+        Blocks of ``drive``, each as wide as there are units.
+    """
+
+    gates: int
+
+    def __init__(self, leak: float) -> None:
+        if not 0.0 < leak <= 1.0:
+            raise DescriptionError(f"leak is {leak:g}; above 0 and at most 1")
+        self.leak = leak
+        self._buffers: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def forward(
+        self, start: Tensor, drive: Tensor, recurrent: Tensor, noise: Tensor | None
+    ) -> Tensor:
+        """Run.
+
+        Parameters
+        ----------
+        start : Tensor, shape [trajectories, units]
+        drive : Tensor, shape [steps, trajectories, gates x units]
+        recurrent : Tensor, shape [units, gates x units]
+            From unit to unit.
+        noise : Tensor, shape [steps, trajectories, units], optional
+            Is added to the states.
+
+        Returns
+        -------
+        Tensor, shape [steps, trajectories, units]
+            States.
+        """
+
+    @abstractmethod
+    def backward(self, gradient: Tensor) -> Gradients:
+        """From the derivatives by the states that :meth:`forward` gave last."""
+
+    def _buffer(self, name: str, like: Tensor, steps: int, width: int) -> Tensor:
+        """Room for a number a step, trajectory and column, written anew by each call."""
+        shape = (steps, like.shape[0], width)
+        kept = self._buffers.get(name)
+        if kept is None or (kept.shape, kept.dtype) != (shape, like.dtype):
+            self._buffers[name] = kept = like.new_empty(shape)
+        return kept
+
+    def _begin(self, start: Tensor, steps: int) -> Tensor:
+        """States with the start before them, ``[steps + 1, trajectories, units]``."""
+        states = self._buffer("states", start, steps + 1, start.shape[1])
+        states[0] = start
+        return states
+
+
+class LeakyLoop(Loop):
+    """The leaky network.
+
+    Parameters
+    ----------
+    leak : float
+    activation : {"relu", "tanh", "sigmoid", "identity"}
+    """
+
+    gates = 1
+
+    def __init__(self, leak: float, activation: str = "relu") -> None:
+        super().__init__(leak)
+        if activation not in ACTIVATIONS:
+            raise DescriptionError(
+                f"activation {activation!r} is unknown; choose {', '.join(ACTIVATIONS)}"
+            )
+        self.activation = activation
+        self._recurrent = torch.empty(0)
+
+    def forward(
+        self, start: Tensor, drive: Tensor, recurrent: Tensor, noise: Tensor | None
+    ) -> Tensor:
+        """Run; see :class:`Loop`."""
+        steps, width = len(drive), start.shape[1]
+        states = self._begin(start, steps)
+        active = self._buffer("active", start, steps, width)
+        self._recurrent = recurrent
+        before = states[0]
+        for step, (push, j, after) in enumerate(
+            zip(drive.unbind(), active.unbind(), states[1:].unbind(), strict=True)
+        ):
+            torch.addmm(push, before, recurrent, out=j)
+            self._activate(j)
+            torch.lerp(before, j, self.leak, out=after)
+            if noise is not None:
+                after.add_(noise[step])
+            before = after
+        return states[1:]
+
+    def _activate(self, j: Tensor) -> None:
+        if self.activation != "identity":
+            getattr(j, f"{self.activation}_")()
+
+    def _slopes(self, active: Tensor) -> Tensor:
+        """Derivatives of the activation, by its values; written in their place."""
+        if self.activation == "relu":
+            return torch.gt(active, 0, out=active)
+        if self.activation == "tanh":
+            return active.square_().neg_().add_(1.0)
+        if self.activation == "sigmoid":
+            return active.sub_(active.square())
+        return active.fill_(1.0)
+
+    def backward(self, gradient: Tensor) -> Gradients:
+        """Backpropagation through time; see :class:`Loop`."""
+        steps, _, width = gradient.shape
+        states, slopes = self._buffers["states"], self._slopes(self._buffers["active"])
+        slopes.mul_(self.leak)
+        drive = self._buffer("gradient of drive", gradient[0], steps, width)
+        back = self._recurrent.T.contiguous()
+        now = torch.zeros_like(gradient[0])
+        then = torch.empty_like(now)
+        for given, slope, pushed in zip(
+            reversed(gradient.unbind()),
+            reversed(slopes.unbind()),
+            reversed(drive.unbind()),
+            strict=True,
+        ):
+            now.add_(given)
+            torch.mul(now, slope, out=pushed)
+            torch.addmm(now, pushed, back, beta=1.0 - self.leak, out=then)
+            now, then = then, now
+        recurrent = states[:-1].flatten(0, 1).T @ drive.flatten(0, 1)
+        return Gradients(now, drive, recurrent)
+
+
+class GatedLoop(Loop):
+    """The gated network; blocks of ``drive`` and ``recurrent`` are those of z, g and c."""
+
+    gates = 3
+
+    def __init__(self, leak: float) -> None:
+        super().__init__(leak)
+        self._recurrent = torch.empty(0)
+
+    def forward(
+        self, start: Tensor, drive: Tensor, recurrent: Tensor, noise: Tensor | None
+    ) -> Tensor:
+        """Run; see :class:`Loop`."""
+        steps, width = len(drive), start.shape[1]
+        states = self._begin(start, steps)
+        gates = self._buffer("gates", start, steps, 2 * width)
+        passed = self._buffer("passed", start, steps, width)
+        wanted = self._buffer("wanted", start, steps, width)
+        self._recurrent = recurrent
+        to_gates = recurrent[:, : 2 * width].contiguous()
+        to_wanted = recurrent[:, 2 * width :].contiguous()
+        for step in range(steps):
+            before, after = states[step], states[step + 1]
+            torch.addmm(drive[step, :, : 2 * width], before, to_gates, out=gates[step])
+            gates[step].sigmoid_()
+            z, g = gates[step, :, :width], gates[step, :, width:]
+            torch.mul(g, before, out=passed[step])
+            torch.addmm(drive[step, :, 2 * width :], passed[step], to_wanted, out=wanted[step])
+            wanted[step].tanh_()
+            torch.sub(wanted[step], before, out=after)
+            after.mul_(1.0 - z).mul_(self.leak).add_(before)
+            if noise is not None:
+                after.add_(noise[step])
+        return states[1:]
+
+    def backward(self, gradient: Tensor) -> Gradients:
+        """Backpropagation through time; see :class:`Loop`."""
+        steps, _, width = gradient.shape
+        names = ("states", "gates", "passed", "wanted")
+        states, gates, passed, wanted = (self._buffers[name] for name in names)
+        drive = self._buffer("gradient of drive", gradient[0], steps, 3 * width)
+        from_gates = self._recurrent[:, : 2 * width].T.contiguous()
+        from_wanted = self._recurrent[:, 2 * width :].T.contiguous()
+        now = torch.zeros_like(gradient[0])
+        for step in range(steps - 1, -1, -1):
+            before, c = states[step], wanted[step]
+            z, g = gates[step, :, :width], gates[step, :, width:]
+            now = now + gradient[step]
+            moved = now * (self.leak * (1.0 - z))
+            by_c = drive[step, :, 2 * width :]
+            torch.mul(moved, 1.0 - c * c, out=by_c)
+            by_passed = by_c @ from_wanted
+            drive[step, :, :width] = now * (-self.leak * (c - before)) * z * (1.0 - z)
+            drive[step, :, width : 2 * width] = by_passed * before * g * (1.0 - g)
+            now = now - moved + by_passed * g
+            now.addmm_(drive[step, :, : 2 * width], from_gates)
+        flat = drive.flatten(0, 1)
+        recurrent = torch.cat(
+            [
+                states[:-1].flatten(0, 1).T @ flat[:, : 2 * width],
+                passed.flatten(0, 1).T @ flat[:, 2 * width :],
+            ],
+            dim=1,
+        )
+        return Gradients(now, drive, recurrent)
+
+
+LOOPS = ("leaky", "gated")
+"""Names of the loops."""
+
+
+def make_loop(name: str, leak: float, activation: str = "relu") -> Loop:
+    """A loop by name.
+
+    Raises
+    ------
+    DescriptionError
+        If there is none of that name, or a gated one is asked for another activation.
+    """
+    if name == "leaky":
+        return LeakyLoop(leak, activation)
+    if name != "gated":
+        raise DescriptionError(f"network {name!r} is unknown; choose {', '.join(LOOPS)}")
+    if activation != "relu":
+        raise DescriptionError(
+            f"activation {activation!r} means nothing to a gated network; leave it at relu"
+        )
+    return GatedLoop(leak)
