@@ -1,4 +1,4 @@
-"""What the settings of all learners have in common: named values that options can change."""
+"""What all settings have in common: named values that options can change."""
 
 from __future__ import annotations
 
@@ -17,34 +17,14 @@ SPIKE_IMPORTANCE = ("isi-cv", "uniform", "shuffled")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Settings of a learner; a subclass adds those of its kind.
-
-    Attributes
-    ----------
-    learner : str
-        Name in :data:`neuro.models.learners.LEARNERS`.
-    regulariser : str
-        What protects earlier tasks while a new one is learned.
-    epochs, batch_size : int
-        Passes over a task's images; images per update.
-    images_per_task : int or None
-        Training images drawn for each task; None: all.
+class Options:
+    """Named values, checked; the base of all settings.
 
     Raises
     ------
     DescriptionError
         On construction, if a number is not finite.
     """
-
-    #: Names of settings that make another learner of this one.
-    FIXED: ClassVar[tuple[str, ...]] = ("learner", "regulariser")
-
-    learner: str
-    regulariser: str = "none"
-    epochs: int = 1
-    batch_size: int = 20
-    images_per_task: int | None = None
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
@@ -53,18 +33,14 @@ class Settings:
                 if isinstance(number, float) and not math.isfinite(number):
                     raise DescriptionError(f"preset: {setting.name} is {value}; it must be finite")
 
-    def steps(self, task: int) -> int:
-        """Time steps of the sleep after a task (counted from 0); 0: no sleep."""
-        return 0
-
     def with_values(self, values: Mapping[str, Any]) -> Self:
         """A copy with some fields replaced; values may be plain JSON (lists, whole floats).
 
         Raises
         ------
         DescriptionError
-            If a name is no field, a value does not have the field's type, or it would change
-            the learner, the regulariser, or something that this learner does not read.
+            If a name is no field, a value does not have the field's type, or it may not be
+            changed.
         """
         kinds = typing.get_type_hints(type(self))
         known = [f.name for f in dataclasses.fields(self)]
@@ -79,6 +55,43 @@ class Settings:
         return replace(self, **fitted)
 
     def _check_changeable(self, name: str, value: Any) -> None:
+        """Refuse a change that makes no sense; any does here."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionary, accepted by :meth:`with_values`."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
+    """Settings of a learner; a subclass adds those of its kind.
+
+    Attributes
+    ----------
+    learner : str
+        Name in :data:`neuro.models.learners.LEARNERS`.
+    regulariser : str
+        What protects earlier tasks while a new one is learned.
+    epochs, batch_size : int
+        Passes over a task's images; images per update.
+    images_per_task : int or None
+        Training images drawn for each task; None: all.
+    """
+
+    #: Names of settings that make another learner of this one.
+    FIXED: ClassVar[tuple[str, ...]] = ("learner", "regulariser")
+
+    learner: str
+    regulariser: str = "none"
+    epochs: int = 1
+    batch_size: int = 20
+    images_per_task: int | None = None
+
+    def steps(self, task: int) -> int:
+        """Time steps of the sleep after a task (counted from 0); 0: no sleep."""
+        return 0
+
+    def _check_changeable(self, name: str, value: Any) -> None:
         """Refuse a change that would have no effect, or make another learner of this one."""
         if name in self.FIXED:
             raise DescriptionError(
@@ -91,10 +104,6 @@ class Settings:
                 f"preset: {name} means nothing to learner {self.learner!r}; it is a setting of "
                 f"{', '.join(reads)}"
             )
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain dictionary, accepted by :meth:`with_values`."""
-        return dataclasses.asdict(self)
 
 
 def _fitted(name: str, value: Any, kind: Any) -> Any:
