@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from neuro.errors import JobError
@@ -16,7 +16,7 @@ from neuro.models.comparison_cell import (
     Task,
     run_task,
 )
-from neuro.workers import Worker, WorkerDiedError, report, wait_for_any, workers
+from neuro.workers import Begun, Done, Said, each, report
 
 
 @dataclass(frozen=True)
@@ -39,31 +39,17 @@ class Processes:
 
     def __call__(self, tasks: Sequence[Task]) -> Generator[Event]:
         """See :data:`~neuro.models.comparison_cell.Executor`."""
-        todo = deque(tasks)
-        running: dict[Worker, Task] = {}
-        with workers(min(self.jobs, len(todo))) as processes:
-            while todo or running:
-                for worker in processes:
-                    if worker not in running and todo:
-                        task = running[worker] = todo.popleft()
+        with closing(each(_run, tasks, self.jobs, REPORT_EVERY)) as events:
+            for event in events:
+                match event:
+                    case Begun(task):
                         yield Started(task)
-                        worker.start(_run, task)
-                wait_for_any(list(running), REPORT_EVERY)
-                for worker, task in list(running.items()):
-                    has_ended = worker.has_ended()  # asked first: the reports are then all
-                    for said in worker.reports():
-                        yield Moved(task, *said)
-                    if has_ended:
-                        del running[worker]
-                        yield _ended(worker, task)
-
-
-def _ended(worker: Worker, task: Task) -> Ended:
-    try:
-        ended: Ended = worker.result()
-    except WorkerDiedError as error:
-        return Ended(task, None, str(error))
-    return ended
+                    case Said(task, what):
+                        yield Moved(task, *what)
+                    case Done(_, ended, None):
+                        yield ended
+                    case Done(task, _, error):  # of the process: a cell itself raises nothing
+                        yield Ended(task, None, str(error))
 
 
 def _run(task: Task) -> Ended:

@@ -15,7 +15,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +142,8 @@ class RunFolder:
         result = stored.get("result")
         return result if isinstance(result, dict) else None
 
-    def weights(self, key: str, seed: int) -> Path:
-        """Where the weights of a finished seed are kept."""
+    def arrays(self, key: str, seed: int) -> Path:
+        """Where the arrays of a finished seed are kept."""
         return self._part(key, seed).with_suffix(".npz")
 
     def store(
@@ -151,9 +151,9 @@ class RunFolder:
         key: str,
         seed: int,
         result: dict[str, Any],
-        weights: Sequence[NDArray[np.float64]] = (),
+        arrays: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        """Keep the result of a finished seed, and its weights as arrays ``w1``, ``w2``, ...
+        """Keep the result of a finished seed, and arrays that belong to it.
 
         Raises
         ------
@@ -165,11 +165,11 @@ class RunFolder:
             path.parent.mkdir(exist_ok=True)
         except OSError as error:
             raise _unwritable(path, error) from error
-        if weights:  # first: a seed counts as finished when its JSON is there
+        if arrays:  # first: a seed counts as finished when its JSON is there
             packed = io.BytesIO()
-            named: dict[str, Any] = {f"w{i}": w for i, w in enumerate(weights, start=1)}
+            named: dict[str, Any] = dict(arrays)
             np.savez(packed, **named)
-            write_bytes(self.weights(key, seed), packed.getvalue())
+            write_bytes(self.arrays(key, seed), packed.getvalue())
         write_json(path, {"key": key, "seed": seed, "result": result})
 
     def write_json(self, name: str, data: Any) -> None:

@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -104,6 +106,77 @@ def wait_for_any(busy: Sequence[Worker], seconds: float) -> None:
     """Wait until one of them has ended, but not longer than that."""
     futures = [worker._future for worker in busy if worker._future is not None]
     wait(futures, timeout=seconds, return_when=FIRST_COMPLETED)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A worker begins with an item."""
+
+    item: Any
+
+
+@dataclass(frozen=True)
+class Said:
+    """A worker reported something while it did its work on an item."""
+
+    item: Any
+    what: Any
+
+
+@dataclass(frozen=True)
+class Done:
+    """Work on an item has ended: with a result, or with the error that it raised."""
+
+    item: Any
+    result: Any
+    error: Exception | None
+
+
+def each(
+    function: Callable[[Any], Any], items: Iterable[Any], jobs: int, seconds: float = 0.5
+) -> Generator[Begun | Said | Done]:
+    """Do something with every item, in so many processes at once.
+
+    Parameters
+    ----------
+    function : callable
+        Gets an item; both must be picklable. It may :func:`report`.
+    items : iterable
+        Hashable.
+    jobs : int
+        Processes.
+    seconds : float
+        How often reports are passed on.
+
+    Yields
+    ------
+    Begun, Said or Done
+        As it comes. Workers end when the generator is closed.
+    """
+    todo = deque(items)
+    running: dict[Worker, Any] = {}
+    with workers(min(jobs, len(todo))) as processes:
+        while todo or running:
+            for worker in processes:
+                if worker not in running and todo:
+                    item = running[worker] = todo.popleft()
+                    yield Begun(item)
+                    worker.start(function, item)
+            wait_for_any(list(running), seconds)
+            for worker, item in list(running.items()):
+                has_ended = worker.has_ended()  # asked first: the reports are then all
+                for what in worker.reports():
+                    yield Said(item, what)
+                if has_ended:
+                    del running[worker]
+                    yield _done(worker, item)
+
+
+def _done(worker: Worker, item: Any) -> Done:
+    try:
+        return Done(item, worker.result(), None)
+    except Exception as error:
+        return Done(item, None, error)
 
 
 def is_alive(pid: int) -> bool:

@@ -10,15 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from neuro.errors import DescriptionError
+from neuro.learning.reactivation_settings import check_noise
 from neuro.models import weight_matrices
 from neuro.models.reactivation.recurrence import make_loop
 from neuro.random import stream
-
-NOISES = ("gaussian", "uniform01")
-"""Noise of states: of mean 0, or U[0, 1) as in the code that was released with the paper, whose
-mean of one half is a constant drive besides."""
-
-WEIGHTS = ("encoder", "inputs", "recurrent", "bias", "decoder")
 
 
 class NoisyRNN:
@@ -208,8 +203,7 @@ class NoisyRNN:
         DescriptionError
             If the size is negative or there is no such noise.
         """
-        if kind not in NOISES:
-            raise DescriptionError(f"noise {kind!r} is unknown; choose {', '.join(NOISES)}")
+        check_noise(kind)
         if not 0.0 <= size < float("inf"):
             raise DescriptionError(f"noise of size {size!r}; finite and at least 0")
         if size == 0.0:

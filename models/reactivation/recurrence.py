@@ -21,8 +21,7 @@ import torch
 from torch import Tensor
 
 from neuro.errors import DescriptionError
-
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "identity")
+from neuro.learning.reactivation_settings import check_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +112,6 @@ class LeakyLoop(Loop):
 
     def __init__(self, leak: float, activation: str = "relu") -> None:
         super().__init__(leak)
-        if activation not in ACTIVATIONS:
-            raise DescriptionError(
-                f"activation {activation!r} is unknown; choose {', '.join(ACTIVATIONS)}"
-            )
         self.activation = activation
         self._recurrent = torch.empty(0)
 
@@ -244,24 +239,13 @@ class GatedLoop(Loop):
         return Gradients(now, drive, recurrent)
 
 
-LOOPS = ("leaky", "gated")
-"""Names of the loops."""
-
-
-def make_loop(name: str, leak: float, activation: str = "relu") -> Loop:
-    """A loop by name.
+def make_loop(kind: str, leak: float, activation: str = "relu") -> Loop:
+    """The loop of a kind of network.
 
     Raises
     ------
     DescriptionError
-        If there is none of that name, or a gated one is asked for another activation.
+        See :func:`neuro.learning.reactivation_settings.check_network`.
     """
-    if name == "leaky":
-        return LeakyLoop(leak, activation)
-    if name != "gated":
-        raise DescriptionError(f"network {name!r} is unknown; choose {', '.join(LOOPS)}")
-    if activation != "relu":
-        raise DescriptionError(
-            f"activation {activation!r} means nothing to a gated network; leave it at relu"
-        )
-    return GatedLoop(leak)
+    check_network(kind, activation)
+    return GatedLoop(leak) if kind == "gated" else LeakyLoop(leak, activation)

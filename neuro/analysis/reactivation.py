@@ -33,7 +33,7 @@ PRIOR = 0.5
 LIMIT = 1e7
 """Ratios of densities are cut off there, and at one over it."""
 
-KDE_SAMPLES, KDE_POINTS = 2500, 20_000
+KDE_SAMPLES, KDE_POINTS = 2500, 10_000
 """Points drawn from one density to compare it with the other; most points that make a density."""
 
 

@@ -13,7 +13,17 @@ from typing import Annotated
 
 import typer
 
-from neuro.cli import backends, bench, check_gradient, compare, continual, deploy, sensitivity, tune
+from neuro.cli import (
+    backends,
+    bench,
+    check_gradient,
+    compare,
+    continual,
+    deploy,
+    reactivate,
+    sensitivity,
+    tune,
+)
 from neuro.cli._errors import InterruptedJobError, one_line
 from neuro.errors import NeuroError
 
@@ -26,7 +36,10 @@ app = typer.Typer(
     help="Spiking networks: learn awake, sleep in spikes, remember.",
     epilog="Begin with: neuro continual --dataset digits --sleep reference",
 )
-for module in (continual, compare, deploy, tune, sensitivity, check_gradient, backends, bench):
+for module in (
+    *(continual, reactivate, compare, deploy),
+    *(tune, sensitivity, check_gradient, backends, bench),
+):
     module.register(app)
 
 

@@ -357,7 +357,8 @@ def run_job(
                     result, weights = _run_seed(job, condition, seed, analyst, unfinished)
                     if watched is not None and analyst is not None:
                         watched.keep(key, analyst)
-                    folder.store(key, seed, result.to_json(), weights)
+                    named = {f"w{i}": w for i, w in enumerate(weights, start=1)}
+                    folder.store(key, seed, result.to_json(), named)
                     shutil.rmtree(unfinished, ignore_errors=True)
                     note = f"{time.perf_counter() - start:.1f} s"
                 results[name].append(result)
@@ -375,7 +376,7 @@ def run_job(
 
 def _stored(folder: RunFolder, key: str, seed: int) -> SeedResult | None:
     data = folder.load(key, seed)
-    if data is None or not folder.weights(key, seed).is_file():
+    if data is None or not folder.arrays(key, seed).is_file():
         return None
     try:
         return SeedResult.from_json(data)

@@ -14,6 +14,47 @@ TASKS = ("head-direction", "anchor", "position")
 
 PRESETS = ("quick", "paper")
 
+NOISES = ("gaussian", "uniform01")
+"""Noise of states: of mean 0, or U[0, 1) as in the code that was released with the paper, whose
+mean of one half is a constant drive besides."""
+
+KINDS = ("leaky", "gated")
+"""Networks, see :mod:`neuro.models.reactivation.recurrence`."""
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "identity")
+"""What leaky networks do with what drives them."""
+
+
+def check_noise(kind: str) -> None:
+    """Refuse noise that does not exist.
+
+    Raises
+    ------
+    DescriptionError
+    """
+    if kind not in NOISES:
+        raise DescriptionError(f"noise {kind!r} is unknown; choose {', '.join(NOISES)}")
+
+
+def check_network(kind: str, activation: str) -> None:
+    """Refuse networks that do not exist.
+
+    Raises
+    ------
+    DescriptionError
+        If the kind is unknown, or the activation, or a gated network is asked for another one.
+    """
+    if kind not in KINDS:
+        raise DescriptionError(f"network {kind!r} is unknown; choose {', '.join(KINDS)}")
+    if activation not in ACTIVATIONS:
+        raise DescriptionError(
+            f"activation {activation!r} is unknown; choose {', '.join(ACTIVATIONS)}"
+        )
+    if kind == "gated" and activation != "relu":
+        raise DescriptionError(
+            f"activation {activation!r} means nothing to a gated network; leave it at relu"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReactivationSettings(Options):
@@ -29,7 +70,7 @@ class ReactivationSettings(Options):
     noise : float
         :math:`s`, standard deviation of the noise of a state in a step, awake.
     noise_kind : {"gaussian", "uniform01"}
-        See :data:`neuro.models.reactivation.network.NOISES`.
+        See :data:`NOISES`.
     kind : {"leaky", "gated"}
     activation : {"relu", "tanh", "sigmoid", "identity"}
     bias : bool
@@ -67,6 +108,8 @@ class ReactivationSettings(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_network(self.kind, self.activation)
+        check_noise(self.noise_kind)
         if self.task not in TASKS:
             raise DescriptionError(f"task {self.task!r} is unknown; choose {', '.join(TASKS)}")
         for name, least in (

@@ -1,0 +1,199 @@
+"""What ``neuro reactivate`` runs: seeds in worker processes, kept as they finish."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuro.cli._errors import InterruptedJobError
+from neuro.errors import JobError
+from neuro.learning.reactivation_settings import ReactivationSettings
+from neuro.models.reactivation.experiment import BIASES, SeedOutcome, run_seed
+from neuro.models.reactivation.training import make_task
+from neuro.progress import Bar
+from neuro.provenance import code_fingerprint
+from neuro.report import versions
+from neuro.results import RunFolder, key_of
+from neuro.workers import Done, Said, each, report
+
+FINISHED = ("metrics.json", "report.html")
+"""Files whose presence says that the job is complete."""
+
+REPORT_EVERY = 20
+"""Batches between two reports of a worker."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for.
+
+    Attributes
+    ----------
+    settings : ReactivationSettings
+    bias : {"unbiased", "biased", "both"}
+    seeds : tuple of int
+    device : str
+    """
+
+    settings: ReactivationSettings
+    bias: str
+    seeds: tuple[int, ...]
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.bias not in BIASES:
+            raise JobError(f"--bias {self.bias!r} is unknown; choose {', '.join(BIASES)}")
+        for biased in BIASES[self.bias]:  # what does not fit shows now
+            make_task(self.settings, biased=biased, seed=0)
+
+    @property
+    def batches(self) -> int:
+        """Of training, for one seed."""
+        return 2 * len(BIASES[self.bias]) * self.settings.batches
+
+    def to_json(self) -> dict[str, Any]:
+        """What influences the result of a seed."""
+        return {
+            "settings": self.settings.to_json(),
+            "bias": self.bias,
+            "device": self.device,
+            "code": code_fingerprint(),
+            "versions": versions(),
+        }
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One seed."""
+
+    request: Request
+    seed: int
+    checkpoints: Path
+
+
+class _Reported:
+    """A meter that reports to the process that has this worker."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+
+    def advance(self, amount: int = 1) -> None:
+        self._waiting += amount
+        if self._waiting >= REPORT_EVERY:
+            report(self._waiting)
+            self._waiting = 0
+
+
+def _work(item: _Item) -> SeedOutcome:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return run_seed(
+            item.request.settings,
+            item.seed,
+            bias=item.request.bias,
+            device=item.request.device,
+            progress=_Reported(),
+            checkpoints=item.checkpoints,
+        )
+
+
+def open_folder(request: Request, out: Path | None) -> RunFolder:
+    """The folder of a request, without what an earlier job wrote at its end."""
+    usual = f"reactivate-{request.settings.task}"
+    if request.bias == "biased":
+        usual += "-biased"
+    folder = RunFolder(out or Path("results") / usual)
+    folder.begin(*FINISHED)
+    folder.write_json(
+        "config.json", {"job": "reactivate", **request.to_json(), "seeds": list(request.seeds)}
+    )
+    return folder
+
+
+def run(
+    request: Request, folder: RunFolder, jobs: int, *, say: Callable[[str], None]
+) -> list[SeedOutcome]:
+    """Run the seeds that the folder does not hold.
+
+    Parameters
+    ----------
+    request : Request
+    folder : RunFolder
+    jobs : int
+        Processes.
+    say : callable
+        Called with a line of text after every seed.
+
+    Raises
+    ------
+    JobError
+        If a seed failed; the others are kept.
+    InterruptedJobError
+        On Ctrl-C; finished seeds are kept, and of others the training so far.
+    """
+    key = key_of(request.to_json())
+    unfinished = folder.path / "unfinished" / key
+    found = {seed: kept for seed in request.seeds if (kept := _kept(folder, key, seed))}
+    items = [_Item(request, s, unfinished / str(s)) for s in request.seeds if s not in found]
+    failed: dict[int, Exception] = {}
+    try:
+        with (
+            Bar(request.batches * len(items), "training", "batch") as bar,
+            closing(each(_work, items, jobs)) as events,
+        ):
+            for event in events:
+                if isinstance(event, Said):
+                    bar.advance(event.what)
+                elif isinstance(event, Done):
+                    seed = event.item.seed
+                    if event.error is not None:
+                        failed[seed] = event.error
+                        say(f"seed {seed} failed: {event.error}")
+                        continue
+                    found[seed] = event.result
+                    folder.store(key, seed, without_nan(event.result.measures), event.result.arrays)
+                    shutil.rmtree(event.item.checkpoints, ignore_errors=True)
+                    say(_line(seed, event.result))
+    except KeyboardInterrupt:
+        raise InterruptedJobError(
+            f"interrupted; {len(found)} of {len(request.seeds)} seeds are finished and kept in"
+            f" {folder.path}: the same command continues there"
+        ) from None
+    if failed:
+        seed, error = next(iter(failed.items()))
+        raise JobError(f"{len(failed)} of {len(request.seeds)} seeds failed; seed {seed}: {error}")
+    shutil.rmtree(folder.path / "unfinished", ignore_errors=True)
+    return [found[seed] for seed in request.seeds]
+
+
+def _kept(folder: RunFolder, key: str, seed: int) -> SeedOutcome | None:
+    measures, file = folder.load(key, seed), folder.arrays(key, seed)
+    if measures is None or not file.is_file():
+        return None
+    with np.load(file) as arrays:
+        return SeedOutcome(measures, dict(arrays))
+
+
+def _line(seed: int, found: SeedOutcome) -> str:
+    conditions = found.measures["conditions"]
+    return (
+        f"seed {seed}: KL {conditions['noisy_sqrt2']['kl']:.2f} trained with noise,"
+        f" {conditions['clean_noise']['kl']:.2f} without"
+    )
+
+
+def without_nan(value: Any) -> Any:
+    """Plain data with None in place of what is no number, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {name: without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
