@@ -20,7 +20,7 @@ from neuro.analysis.reactivation import (
     transition_bias,
 )
 from neuro.learning.reactivation_settings import ReactivationSettings
-from neuro.models.reactivation.life import Life, awake, offline
+from neuro.models.reactivation.life import Life, Rates, awake, offline
 from neuro.models.reactivation.network import NoisyRNN
 from neuro.models.reactivation.tasks import Task, Trajectories
 from neuro.models.reactivation.training import Training, make_network, make_task, train
@@ -119,15 +119,9 @@ class Experiment:
 
     def dream(self, subject: Subject, noise: float) -> Stretch:
         """Offline life from where waking stretches begin; noise of equal size is the same."""
-        return offline(
-            subject.network,
-            self.task,
-            subject.lived.start,
-            self.settings.offline_steps,
-            noise=noise,
-            generator=stream(self.seed, "reactivation offline noise", self.biased),
-            noise_kind=self.settings.noise_kind,
-        )
+        generator = stream(self.seed, "reactivation offline noise", self.biased)
+        runner = Rates(subject.network, noise, generator, self.settings.noise_kind)
+        return offline(runner, self.task, subject.lived.start, self.settings.offline_steps)
 
     def compared(self, subject: Subject, dream: Stretch) -> dict[str, float]:
         """Measures of an offline life; an untrained network has none of its own to revisit."""
@@ -187,15 +181,9 @@ def prepare(
     )
 
     def seen(network: NoisyRNN, noise: float) -> Subject:
-        life = awake(
-            network,
-            task,
-            lived,
-            noise=noise,
-            generator=stream(seed, "reactivation waking noise"),
-            noise_kind=settings.noise_kind,
-        )
-        return Subject(network, task, lived, noise, life)
+        generator = stream(seed, "reactivation waking noise")
+        runner = Rates(network, noise, generator, settings.noise_kind)
+        return Subject(network, task, lived, noise, awake(runner, task, lived))
 
     def trained(name: str, noise: float) -> Training:
         file = None

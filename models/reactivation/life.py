@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neuro.analysis.reactivation import Stretch
@@ -18,6 +20,55 @@ CHUNK = 100
 
 STATES = 200
 """Steps of which states are kept, evenly spaced."""
+
+
+class Runner(Protocol):
+    """Something that runs a network, as rates or as spikes."""
+
+    @property
+    def network(self) -> NoisyRNN:
+        """The network, which encodes and reads out."""
+        ...
+
+    def pieces(self, start: Tensor, inputs: NDArray[np.float64]) -> Iterator[Tensor]:
+        """States ``[steps, trajectories, units]``, some steps at a time.
+
+        Parameters
+        ----------
+        start : Tensor, shape [trajectories, units]
+        inputs : ndarray, shape [steps, trajectories, inputs]
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """The network as it was trained.
+
+    Attributes
+    ----------
+    network : NoisyRNN
+    noise : float
+    generator : numpy.random.Generator
+        Of the noise.
+    noise_kind : {"gaussian", "uniform01"}
+    """
+
+    network: NoisyRNN
+    noise: float
+    generator: np.random.Generator
+    noise_kind: str = "gaussian"
+
+    def pieces(self, start: Tensor, inputs: NDArray[np.float64]) -> Iterator[Tensor]:
+        """See :class:`Runner`."""
+        net = self.network
+        for first in range(0, len(inputs), CHUNK):
+            part = net.tensor(inputs[first : first + CHUNK])
+            steps, count, _ = part.shape
+            noise = net.noise(self.noise, steps, count, self.generator, self.noise_kind)
+            states = net.run(start, part, noise)
+            start = states[-1].clone()
+            yield states
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,90 +86,47 @@ class Life:
     error: float
 
 
-def awake(
-    network: NoisyRNN,
-    task: Task,
-    lived: Trajectories,
-    *,
-    noise: float,
-    generator: np.random.Generator,
-    noise_kind: str = "gaussian",
-) -> Life:
+def awake(runner: Runner, task: Task, lived: Trajectories) -> Life:
     """Show a network how it moves.
 
     Parameters
     ----------
-    network : NoisyRNN
+    runner : Runner
     task : Task
     lived : Trajectories
-    noise : float
-    generator : numpy.random.Generator
-        Of the noise.
-    noise_kind : {"gaussian", "uniform01"}
     """
-    stretch = _decoded(network, task, lived.start, lived.inputs, noise, generator, noise_kind)
+    stretch = _decoded(runner, task, lived.start, lived.inputs)
     return Life(stretch, float(task.space.errors(stretch.decoded, lived.states).mean()))
 
 
-def offline(
-    network: NoisyRNN,
-    task: Task,
-    start: np.ndarray,
-    steps: int,
-    *,
-    noise: float,
-    generator: np.random.Generator,
-    noise_kind: str = "gaussian",
-) -> Stretch:
+def offline(runner: Runner, task: Task, start: NDArray[np.float64], steps: int) -> Stretch:
     """Leave a network to itself: no input, only noise.
 
     Parameters
     ----------
+    runner : Runner
+    task : Task
     start : ndarray, shape [trajectories] or [trajectories, 2]
         Where it is when the input stops.
     steps : int
-    network, task, noise, generator, noise_kind
-        See :func:`awake`.
     """
-    nothing = np.zeros((steps, len(start), task.inputs))
-    return _decoded(network, task, start, nothing, noise, generator, noise_kind)
+    return _decoded(runner, task, start, np.zeros((steps, len(start), task.inputs)))
 
 
 @torch.no_grad()
 def _decoded(
-    network: NoisyRNN,
-    task: Task,
-    start: np.ndarray,
-    inputs: np.ndarray,
-    noise: float,
-    generator: np.random.Generator,
-    noise_kind: str,
+    runner: Runner, task: Task, start: NDArray[np.float64], inputs: NDArray[np.float64]
 ) -> Stretch:
-    code = task.code(start).to(network.device, network.dtype)
-    every = max(1, len(inputs) // STATES)
-    decoded, peaks, kept = [], [], []
-    for first, states in _run(network, code, inputs, noise, generator, noise_kind):
+    network = runner.network
+    first = network.encode(task.code(start))
+    every, done = max(1, len(inputs) // STATES), 0
+    decoded: list[NDArray[Any]] = []
+    peaks: list[NDArray[Any]] = []
+    kept: list[NDArray[Any]] = []
+    for states in runner.pieces(first, inputs):
         outputs = network.outputs(states)
         decoded.append(task.decode(outputs))
         peaks.append(outputs.amax(dim=-1).double().cpu().numpy())
-        kept.append(states[-first % every :: every].double().cpu().numpy())
+        kept.append(states[-done % every :: every].double().cpu().numpy())
+        done += len(states)
     return Stretch(np.concatenate(decoded), np.concatenate(peaks), np.concatenate(kept))
-
-
-def _run(
-    network: NoisyRNN,
-    code: Tensor,
-    inputs: np.ndarray,
-    noise: float,
-    generator: np.random.Generator,
-    noise_kind: str,
-) -> Iterator[tuple[int, Tensor]]:
-    """States piece by piece, each with the number of its first step."""
-    start = None
-    for first in range(0, len(inputs), CHUNK):
-        part = network.tensor(inputs[first : first + CHUNK])
-        steps, count, _ = part.shape
-        disturbed = network.noise(noise, steps, count, generator, noise_kind)
-        states = network.run(code, part, disturbed, start=start)
-        start = states[-1].clone()
-        yield first, states

@@ -50,7 +50,7 @@ class NoisyRNN:
     Examples
     --------
     >>> net = NoisyRNN(1, 8, 12, leak=0.5, seed=1)
-    >>> states = net.run(torch.zeros(3, 12), torch.zeros(5, 3, 1))
+    >>> states = net.run(net.encode(torch.zeros(3, 12)), torch.zeros(5, 3, 1))
     >>> states.shape, net.outputs(states).shape
     (torch.Size([5, 3, 8]), torch.Size([5, 3, 12]))
     """
@@ -127,32 +127,25 @@ class NoisyRNN:
         found = inputs @ self.weights["inputs"]
         return found + self.weights["bias"] if "bias" in self.weights else found
 
-    def run(
-        self,
-        code: Tensor,
-        inputs: Tensor,
-        noise: Tensor | None = None,
-        *,
-        start: Tensor | None = None,
-    ) -> Tensor:
+    def encode(self, code: Tensor) -> Tensor:
+        """States ``[..., units]`` in which activity of the cells ``[..., cells]`` starts them."""
+        return code.to(self.device, self.dtype) @ self.weights["encoder"]
+
+    def run(self, start: Tensor, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
         """States over time.
 
         Parameters
         ----------
-        code : Tensor, shape [trajectories, cells]
-            Activity of the cells at the start.
+        start : Tensor, shape [trajectories, units]
         inputs : Tensor, shape [steps, trajectories, inputs]
         noise : Tensor, shape [steps, trajectories, units], optional
-        start : Tensor, shape [trajectories, units], optional
-            States to go on from, instead of those that ``code`` sets.
 
         Returns
         -------
         Tensor, shape [steps, trajectories, units]
             A buffer: the next run overwrites it.
         """
-        first = code @ self.weights["encoder"] if start is None else start
-        return self.loop.forward(first, self.drive(inputs), self.weights["recurrent"], noise)
+        return self.loop.forward(start, self.drive(inputs), self.weights["recurrent"], noise)
 
     def outputs(self, states: Tensor) -> Tensor:
         """Activity of the cells ``[..., cells]`` at states ``[..., units]``."""
@@ -165,11 +158,13 @@ class NoisyRNN:
 
         Parameters
         ----------
-        code, inputs, noise
+        code : Tensor, shape [trajectories, cells]
+            Activity of the cells at the start.
+        inputs, noise
             See :meth:`run`.
         targets : Tensor, shape [steps, trajectories, cells]
         """
-        states = self.run(code, inputs, noise)
+        states = self.run(self.encode(code), inputs, noise)
         flat = states.flatten(0, 1)
         wrong = self.outputs(flat).sub_(targets.flatten(0, 1))
         loss = float(torch.dot(wrong.view(-1), wrong.view(-1))) / wrong.numel()

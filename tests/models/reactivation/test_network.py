@@ -72,7 +72,7 @@ def test_states_loss_and_gradients_are_those_of_the_equations(options, noise):
     loss = (states @ w["decoder"] - targets).square().mean()
     loss.backward()
     for _ in range(2):  # buffers that were used before change nothing
-        assert torch.allclose(net.run(code, inputs, noises), states, rtol=0, atol=1e-14)
+        assert torch.allclose(net.run(net.encode(code), inputs, noises), states, rtol=0, atol=1e-14)
         found, gradients = net.loss_and_gradients(code, inputs, targets, noises)
         assert found == pytest.approx(loss.item(), rel=1e-12)
         assert set(gradients) == set(w)
@@ -84,9 +84,9 @@ def test_states_loss_and_gradients_are_those_of_the_equations(options, noise):
 def test_a_run_in_pieces_is_the_whole_run(kind):
     net = network(kind=kind)
     code, inputs, _, noise = data(net, steps=9)
-    whole = net.run(code, inputs, noise).clone()
-    first = net.run(code, inputs[:4], noise[:4]).clone()
-    rest = net.run(code, inputs[4:], noise[4:], start=first[-1])
+    whole = net.run(net.encode(code), inputs, noise).clone()
+    first = net.run(net.encode(code), inputs[:4], noise[:4]).clone()
+    rest = net.run(first[-1], inputs[4:], noise[4:])
     assert torch.equal(torch.cat([first, rest]), whole)
 
 
@@ -94,11 +94,12 @@ def test_without_bias_and_input_a_rectified_network_has_no_scale():
     net = network(bias=False)
     code = net.tensor(draw(1).random((4, 5)))
     still = net.tensor(np.zeros((20, 4, 2)))
-    once = net.run(code, still).clone()
-    assert torch.allclose(net.run(3 * code, still), 3 * once, rtol=1e-12)
+    start = net.encode(code)
+    once = net.run(start, still).clone()
+    assert torch.allclose(net.run(3 * start, still), 3 * once, rtol=1e-12)
     with_bias = network()
-    once = with_bias.run(code, still).clone()
-    assert not torch.allclose(with_bias.run(3 * code, still), 3 * once, rtol=1e-2)
+    once = with_bias.run(start, still).clone()
+    assert not torch.allclose(with_bias.run(3 * start, still), 3 * once, rtol=1e-2)
 
 
 def test_noise_is_data():

@@ -9,7 +9,7 @@ import torch
 from neuro.analysis.reactivation import compare
 from neuro.errors import DescriptionError
 from neuro.learning.reactivation_settings import ReactivationSettings, reactivation_settings
-from neuro.models.reactivation.life import CHUNK, awake, offline
+from neuro.models.reactivation.life import CHUNK, Rates, awake, offline
 from neuro.models.reactivation.training import KEPT_EVERY, Training, make_network, make_task, train
 from neuro.progress import Silent
 from neuro.random import stream
@@ -37,9 +37,9 @@ def draw(*counters):
 def test_training_learns_where_it_is_and_noise_makes_states_large(task, noisy):
     clean = train(SMALL, task, noise=0.0, seed=1)
     lived = task.trajectories(200, SMALL.steps, draw(0))
-    blind = awake(make_network(SMALL, task, 1, "cpu"), task, lived, noise=0.1, generator=draw(1))
-    seeing = awake(noisy.network, task, lived, noise=0.1, generator=draw(1))
-    sober = awake(clean.network, task, lived, noise=0.0, generator=draw(1))
+    blind = awake(Rates(make_network(SMALL, task, 1, "cpu"), 0.1, draw(1)), task, lived)
+    seeing = awake(Rates(noisy.network, 0.1, draw(1)), task, lived)
+    sober = awake(Rates(clean.network, 0.0, draw(1)), task, lived)
     assert np.mean(noisy.losses[-20:]) < np.mean(noisy.losses[:20]) / 4
     assert sober.error < seeing.error < 0.5 * blind.error
     assert seeing.stretch.norm > 1.5 * sober.stretch.norm
@@ -48,12 +48,12 @@ def test_training_learns_where_it_is_and_noise_makes_states_large(task, noisy):
 def test_offline_life_is_a_function_of_its_noise(task, noisy):
     start = task.trajectories(50, 2, draw(0)).start
     once, again, other = (
-        offline(noisy.network, task, start, 250, noise=0.1, generator=draw(i)) for i in (1, 1, 2)
+        offline(Rates(noisy.network, 0.1, draw(i)), task, start, 250) for i in (1, 1, 2)
     )
     assert np.array_equal(once.decoded, again.decoded)
     assert not np.array_equal(once.decoded, other.decoded)
     still = [
-        offline(noisy.network, task, start, 250, noise=0.0, generator=draw(i)) for i in (1, 2)
+        offline(Rates(noisy.network, 0.0, draw(i)), task, start, 250) for i in (1, 2)
     ]
     assert np.array_equal(still[0].decoded, still[1].decoded)
     assert once.decoded.shape == once.peaks.shape == (250, 50)
@@ -65,14 +65,14 @@ def test_offline_life_is_a_function_of_its_noise(task, noisy):
 
 def test_pieces_of_a_long_run_fit_together(task, noisy):
     start = task.trajectories(4, 2, draw(0)).start
-    code, steps = task.code(start), 2 * CHUNK + 30
-    whole = noisy.network.run(code, torch.zeros(steps, 4, 1))
+    first, steps = noisy.network.encode(task.code(start)), 2 * CHUNK + 30
+    whole = noisy.network.run(first, torch.zeros(steps, 4, 1))
     expected = task.decode(noisy.network.outputs(whole))
-    found = offline(noisy.network, task, start, steps, noise=0.0, generator=draw(1))
+    found = offline(Rates(noisy.network, 0.0, draw(1)), task, start, steps)
     assert np.array_equal(found.decoded, expected)
     assert found.states.shape == (steps, 4, 32)
-    long = offline(noisy.network, task, start, 1000, noise=0.0, generator=draw(1))
-    again = noisy.network.run(code, torch.zeros(1000, 4, 1))
+    long = offline(Rates(noisy.network, 0.0, draw(1)), task, start, 1000)
+    again = noisy.network.run(first, torch.zeros(1000, 4, 1))
     np.testing.assert_allclose(long.states, again[::5], rtol=1e-5, atol=1e-6)
 
 
