@@ -11,6 +11,7 @@ from neuro.analysis.confusion import Confusion, confusion
 from neuro.analysis.course import AccuracyCourse, LayerSpikes, accuracy_course, layer_spikes
 from neuro.analysis.old_data import OldDataCurve, crossing_point, old_data_curve
 from neuro.analysis.over_seeds import LayerOverSeeds, over_seeds
+from neuro.analysis.recovery import Recovery, recovery
 from neuro.analysis.replay import Replay, ShuffleTest, find_replay
 from neuro.analysis.representations import (
     ClassCorrelation,
@@ -30,6 +31,7 @@ __all__ = [
     "LayerSpikes",
     "LayeredModel",
     "OldDataCurve",
+    "Recovery",
     "Replay",
     "ShuffleTest",
     "SleepAnalysis",
@@ -43,6 +45,7 @@ __all__ = [
     "layer_spikes",
     "old_data_curve",
     "over_seeds",
+    "recovery",
     "representations",
     "weight_change",
 ]

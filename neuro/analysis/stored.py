@@ -12,12 +12,14 @@ T = TypeVar("T")
 
 
 def to_json(thing: Any) -> Any:
-    """Plain data of a dataclass of numbers, texts, arrays, tuples and such dataclasses.
+    """Plain data of a dataclass or mapping of numbers, texts, arrays, tuples and more of these.
 
     NaN, which JSON does not have, becomes None.
     """
     if is_dataclass(thing):
         return {f.name: to_json(getattr(thing, f.name)) for f in fields(thing)}
+    if isinstance(thing, Mapping):
+        return {name: to_json(value) for name, value in thing.items()}
     if isinstance(thing, np.ndarray):
         return to_json(thing.tolist())
     if isinstance(thing, (list, tuple)):

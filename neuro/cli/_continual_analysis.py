@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 from neuro.analysis import (
     LayerOverSeeds,
     OldDataCurve,
+    Recovery,
     SleepAnalysis,
     SleepAnalyst,
     old_data_curve,
     over_seeds,
+    recovery,
 )
 from neuro.analysis.stored import from_json, to_json
 from neuro.cli._continual_job import Job
+from neuro.errors import DescriptionError
 from neuro.learning.continual_results import SeedResult
+from neuro.random import stream
 from neuro.report import Picture, Table
 from neuro.results import RunFolder
 
@@ -66,6 +70,19 @@ class Analyses:
     def last(self) -> list[SleepAnalysis]:
         """The last sleep of each seed."""
         return [self.sleeps[seed][-1] for seed in sorted(self.sleeps) if self.sleeps[seed]]
+
+
+def recovered(analyses: Analyses) -> list[Recovery]:
+    """Replay and recovery of earlier classes over all sleeps, for each layer; none of one task."""
+    runs = [analyses.sleeps[seed] for seed in sorted(analyses.sleeps)]
+    layers = len(runs[0][0].layers) if runs and runs[0] else 0
+    try:
+        return [
+            recovery(runs, layer=number, stream=stream(0, "recovery", number))
+            for number in range(layers)
+        ]
+    except DescriptionError:
+        return []  # no sleep came after two earlier classes
 
 
 def curve(job: Job, results: Results) -> OldDataCurve | None:
@@ -146,6 +163,8 @@ def lines(job: Job, results: Results, analyses: Analyses) -> list[str]:
     if analyses.last:
         found = over_seeds(analyses.last)
         made = [_line(name, x) for name, x in zip(names(len(found)), found, strict=True)]
+        mended = recovered(analyses)
+        made += [_mended(name, x) for name, x in zip(names(len(found)), mended, strict=False)]
     rehearsal = curve(job, results)
     if rehearsal is not None:
         made.append(_crossing(rehearsal))
@@ -159,6 +178,14 @@ def _line(name: str, x: LayerOverSeeds) -> str:
         f"{_percent(x.up)} up, {_percent(x.down)} down; replay {_mean(x.match)}, shuffled "
         f"{_mean(x.match_shuffled)} (p = {_p(x.match_p)}; of single classes p = "
         f"{_p(x.specific_p)})"
+    )
+
+
+def _mended(name: str, x: Recovery) -> str:
+    return (
+        f"Replay and recovery, {name}: within a sleep, earlier classes that are replayed more "
+        f"recover {'more' if x.correlation > 0 else 'less'} (r = {x.correlation:z.2f}; 95 % of "
+        f"shuffles below {x.chance:.2f} in size; p = {_p(x.p_value)})"
     )
 
 
@@ -184,6 +211,10 @@ def data(job: Job, results: Results, analyses: Analyses) -> dict[str, Any]:
         "condition": job.request.asked,
         "last_sleep": {
             name: to_json(layer) for name, layer in zip(names(len(found)), found, strict=True)
+        },
+        "recovery": {
+            name: to_json(layer)
+            for name, layer in zip(names(len(found)), recovered(analyses), strict=False)
         },
         "old_data": None
         if rehearsal is None
@@ -217,6 +248,12 @@ CAPTIONS: Mapping[str, tuple[str, str]] = {
         "firing in random windows of sleep. The line is what 95 % of shuffles of the units stay "
         "below. It says that units active awake fire in sleep; whether single classes come back "
         "is the last column of the table.",
+    ),
+    "analysis-recovery": (
+        "Does what is replayed recover",
+        "All sleeps of all seeds, classes of earlier tasks: part of the images recognised after "
+        "the sleep less that before it, against the correlation of the class's awake pattern with "
+        "firing in the sleep; both less the mean of the sleep. p: classes shuffled within sleeps.",
     ),
     "analysis-old-data": (
         "How much old data a sleep is worth",
@@ -255,6 +292,13 @@ def figures(job: Job, results: Results, analyses: Analyses) -> dict[str, Figure]
             for ax, name, layer in zip(axes, titles, layers, strict=True):
                 draw.replay(layer.reactivation, ax=ax).set_title(name)
             made["analysis-reactivation"] = figure
+        mended = recovered(analyses)
+        if mended:
+            figure, axes = new_figure(4.4 * len(mended), 3.4, 1, len(mended))
+            for ax, name, found in zip(axes, names(len(mended)), mended, strict=True):
+                draw.recovery(found, ax=ax)
+                ax.set_title(f"{name}: {ax.get_title(loc='left')}")
+            made["analysis-recovery"] = figure
         rehearsal = curve(job, results)
         if rehearsal is not None:
             figure, axes = new_figure(6.4, 3.8)

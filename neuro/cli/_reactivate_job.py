@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from neuro.analysis.stored import to_json
 from neuro.cli._errors import InterruptedJobError
 from neuro.errors import JobError
 from neuro.learning.reactivation_settings import ReactivationSettings
@@ -159,7 +159,7 @@ def run(
                         say(f"seed {seed} failed: {event.error}")
                         continue
                     found[seed] = event.result
-                    folder.store(key, seed, without_nan(event.result.measures), event.result.arrays)
+                    folder.store(key, seed, to_json(event.result.measures), event.result.arrays)
                     shutil.rmtree(event.item.checkpoints, ignore_errors=True)
                     say(_line(seed, event.result))
     except KeyboardInterrupt:
@@ -188,12 +188,3 @@ def _line(seed: int, found: SeedOutcome) -> str:
         f"seed {seed}: KL {conditions['noisy_sqrt2']['kl']:.2f} trained with noise,"
         f" {conditions['clean_noise']['kl']:.2f} without"
     )
-
-
-def without_nan(value: Any) -> Any:
-    """Plain data with None in place of what is no number, which JSON does not have."""
-    if isinstance(value, Mapping):
-        return {name: without_nan(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

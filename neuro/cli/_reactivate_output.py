@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from neuro.cli._reactivate_job import Request, without_nan
+from neuro.analysis.stored import to_json
+from neuro.cli._reactivate_job import Request
 from neuro.learning.metrics import mean_and_sd
 from neuro.models.reactivation.experiment import SeedOutcome
 from neuro.report import Picture, Report, Table
@@ -60,7 +61,7 @@ LIMITS = (
 
 def metrics_of(request: Request, results: Sequence[SeedOutcome]) -> dict[str, Any]:
     """What ``metrics.json`` holds."""
-    seeds = [without_nan(found.measures) for found in results]
+    seeds = [to_json(found.measures) for found in results]
     conditions = seeds[0]["conditions"]
     summary: dict[str, Any] = {"mean": {}, "sd": {}}
     for name in conditions:

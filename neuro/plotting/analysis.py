@@ -19,6 +19,7 @@ from neuro.analysis import (
     Confusion,
     LayerSpikes,
     OldDataCurve,
+    Recovery,
     Replay,
     WeightChange,
 )
@@ -176,6 +177,30 @@ def _counts(ax: Axes, label: str) -> None:
     ax.set_xlabel(label)
     ax.set_ylabel("synapses")
     ax.legend(loc="upper center", ncols=2, fontsize=8)
+
+
+def recovery(found: Recovery, *, ax: Axes | None = None) -> Axes:
+    """How much earlier classes recovered by a sleep, against how much they were replayed in it.
+
+    Both as deviations from the mean of their sleep.
+
+    Parameters
+    ----------
+    found : Recovery
+    ax : Axes, optional
+    """
+    ax = axes(ax, 4.4, 3.4)
+    x, y = found.deviations
+    ax.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
+    ax.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
+    ax.plot(x, y, "o", color=COLOURS[0], markersize=3.5, alpha=0.7)
+    if np.ptp(x) > 0:
+        ends = np.array([x.min(), x.max()])
+        ax.plot(ends, ends * (x @ y) / (x @ x), color=COLOURS[1])
+    ax.set_xlabel("replayed more than the others [correlation]")
+    ax.set_ylabel("recovered more than the others")
+    ax.set_title(f"r = {found.correlation:z.2f}, p = {found.p_value:.1g}")
+    return ax
 
 
 def replay(found: Replay, *, ax: Axes | None = None) -> Axes:

@@ -69,7 +69,7 @@ def test_divergence_of_positions_is_that_of_gaussians():
     assert found.backward == pytest.approx(0.5 * (5 + 0.25 - 2 - np.log(4)), abs=0.35)
     assert np.isnan(found.bias)
     same = PLANE.divergence(p, p, stream=draw(2))
-    assert same.forward == pytest.approx(0, abs=1e-12)
+    assert same.forward == pytest.approx(0, abs=0.01)  # of 10,000 points each, drawn anew
 
 
 def test_ratios_are_cut_off_where_a_density_vanishes():
