@@ -20,8 +20,9 @@ from neuro.analysis.reactivation import (
     transition_bias,
 )
 from neuro.learning.reactivation_settings import ReactivationSettings
-from neuro.models.reactivation.life import Life, Rates, awake, offline
+from neuro.models.reactivation.life import Life, Rates, Runner, awake, offline
 from neuro.models.reactivation.network import NoisyRNN
+from neuro.models.reactivation.spiking import Spikes
 from neuro.models.reactivation.tasks import Task, Trajectories
 from neuro.models.reactivation.training import Training, make_network, make_task, train
 from neuro.progress import Progress
@@ -47,6 +48,16 @@ BIASES: Mapping[str, Sequence[bool]] = {
 
 CURVE = (0.0, 0.5, 1.0, DOUBLED, 2.0, 3.0)
 """Gains of the temperature curve."""
+
+SPIKING: Mapping[str, tuple[str, float]] = {
+    "noisy_k0": ("noisy", 0.0),
+    "noisy_k1": ("noisy", 1.0),
+    "noisy_sqrt2": ("noisy", DOUBLED),
+    "clean_noise": ("clean", DOUBLED),
+}
+"""Conditions that are run in spikes as well, and the gain of the noise."""
+
+SPIKING_TRAJECTORIES, SPIKING_STEPS = 100, 200
 
 SHOWN, POINTS, COMPONENTS = 6, 4000, 10
 """For figures: trajectories, points of an overlay, components of explained variance."""
@@ -289,6 +300,57 @@ def _arrays(
     return found
 
 
+def in_spikes(experiment: Experiment, backend: str) -> dict[str, Any]:
+    """The trained networks as rates and in spikes, from the same starts, for a shorter time.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    backend : str
+        What simulates the spikes.
+
+    Returns
+    -------
+    dict
+        ``backend``; ``awake``: for ``noisy`` and ``clean`` the error as ``rate`` and in
+        ``spikes``; ``conditions``: of each the measures as ``rate`` and in ``spikes``.
+    """
+    task, settings, seed = experiment.task, experiment.settings, experiment.seed
+    count = min(SPIKING_TRAJECTORIES, settings.trajectories)
+    steps = min(SPIKING_STEPS, settings.offline_steps)
+
+    def runners(subject: Subject, noise: float, name: str) -> dict[str, Runner]:
+        generator = stream(seed, f"reactivation spikes, {name}")
+        return {
+            "rate": Rates(subject.network, noise, generator),
+            "spikes": Spikes(subject.network, noise, backend, seed=seed),
+        }
+
+    found: dict[str, Any] = {"backend": backend, "awake": {}, "conditions": {}}
+    lives: dict[str, dict[str, Life]] = {}
+    for who in ("noisy", "clean"):
+        subject: Subject = getattr(experiment, who)
+        lived = subject.lived.first(count)
+        lives[who] = {
+            how: awake(runner, task, lived)
+            for how, runner in runners(subject, subject.noise, "awake").items()
+        }
+        found["awake"][who] = {how: life.error for how, life in lives[who].items()}
+    for name, (who, gain) in SPIKING.items():
+        subject = getattr(experiment, who)
+        lived = subject.lived.first(count)
+        found["conditions"][name] = {
+            how: compare(
+                task.space,
+                offline(runner, task, lived.start, steps),
+                lives[who][how].stretch,
+                stream=experiment.draws(),
+            )
+            for how, runner in runners(subject, gain * settings.noise, "offline").items()
+        }
+    return found
+
+
 def divergence_matrix(unbiased: Experiment, biased: Experiment) -> dict[str, dict[str, float]]:
     """Divergence of every offline life from every waking one, KL(offline || awake).
 
@@ -327,6 +389,7 @@ def run_seed(
     seed: int,
     *,
     bias: str = "unbiased",
+    spiking: str | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
     checkpoints: Path | None = None,
@@ -340,6 +403,8 @@ def run_seed(
     bias : {"unbiased", "biased", "both"}
         Of the movement awake. With both, ``conditions`` are those of unbiased movement,
         ``biased`` holds the others, and ``divergence_matrix`` compares all.
+    spiking : str, optional
+        Backend on which the first networks also run in spikes (``spiking``).
     device, progress, checkpoints
         See :func:`prepare`.
     """
@@ -353,6 +418,8 @@ def run_seed(
     first = outcome(made[0])
     measures = {"seed": seed, **first.measures}
     arrays = dict(first.arrays)
+    if spiking is not None:
+        measures["spiking"] = in_spikes(made[0], spiking)
     if len(made) == 2:
         second = outcome(made[1])
         measures["biased"] = second.measures

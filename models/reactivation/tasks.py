@@ -50,6 +50,10 @@ class Trajectories:
     inputs: FloatArray
     states: FloatArray
 
+    def first(self, count: int) -> Trajectories:
+        """So many of them."""
+        return Trajectories(self.start[:count], self.inputs[:, :count], self.states[:, :count])
+
 
 class Task(ABC):
     """A task.

@@ -53,16 +53,34 @@ def check_sleep(name: str) -> None:
     JobError
         The message lists the choices, or says why the backend is not available.
     """
-    if name == "none":
-        return
+    if name != "none":
+        check_backend("--sleep", name, "none")
+
+
+def check_backend(option: str, name: str, *others: str) -> None:
+    """Refuse a backend that does not exist or cannot run here.
+
+    Parameters
+    ----------
+    option : str
+        Whose value it is.
+    name : str
+    *others : str
+        What else could be asked for.
+
+    Raises
+    ------
+    JobError
+        The message lists the choices, or says why the backend is not available.
+    """
     from neuro.simulation import backends
 
     found = backends()
     if name not in found:
-        choices = ", ".join(["none", *found])
-        raise JobError(f"unknown --sleep {name!r}; choose one of {choices}")
+        choices = ", ".join([*others, *found])
+        raise JobError(f"unknown {option} {name!r}; choose one of {choices}")
     if found[name] is not True:
-        raise JobError(f"--sleep {name}: the backend is not available: {found[name]}")
+        raise JobError(f"{option} {name}: the backend is not available: {found[name]}")
 
 
 def check_device(name: str) -> None:

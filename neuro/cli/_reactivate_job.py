@@ -16,7 +16,8 @@ from neuro.cli._errors import InterruptedJobError
 from neuro.errors import JobError
 from neuro.learning.reactivation_settings import ReactivationSettings
 from neuro.models.reactivation.experiment import BIASES, SeedOutcome, run_seed
-from neuro.models.reactivation.training import make_task
+from neuro.models.reactivation.spiking import spiking_network
+from neuro.models.reactivation.training import make_network, make_task
 from neuro.progress import Bar
 from neuro.provenance import code_fingerprint
 from neuro.report import versions
@@ -38,12 +39,15 @@ class Request:
     ----------
     settings : ReactivationSettings
     bias : {"unbiased", "biased", "both"}
+    spiking : str or None
+        Backend that runs the networks in spikes as well.
     seeds : tuple of int
     device : str
     """
 
     settings: ReactivationSettings
     bias: str
+    spiking: str | None
     seeds: tuple[int, ...]
     device: str = "cpu"
 
@@ -51,7 +55,14 @@ class Request:
         if self.bias not in BIASES:
             raise JobError(f"--bias {self.bias!r} is unknown; choose {', '.join(BIASES)}")
         for biased in BIASES[self.bias]:  # what does not fit shows now
-            make_task(self.settings, biased=biased, seed=0)
+            task = make_task(self.settings, biased=biased, seed=0)
+        if self.spiking is not None:
+            if self.settings.noise_kind != "gaussian":
+                raise JobError(
+                    f"--spiking has noise of mean 0, not {self.settings.noise_kind}; leave out one"
+                    " of --spiking and --noise"
+                )
+            spiking_network(make_network(self.settings, task, 0, "cpu"))
 
     @property
     def batches(self) -> int:
@@ -63,6 +74,7 @@ class Request:
         return {
             "settings": self.settings.to_json(),
             "bias": self.bias,
+            "spiking": self.spiking,
             "device": self.device,
             "code": code_fingerprint(),
             "versions": versions(),
@@ -99,6 +111,7 @@ def _work(item: _Item) -> SeedOutcome:
             item.request.settings,
             item.seed,
             bias=item.request.bias,
+            spiking=item.request.spiking,
             device=item.request.device,
             progress=_Reported(),
             checkpoints=item.checkpoints,

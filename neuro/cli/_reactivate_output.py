@@ -90,6 +90,8 @@ def tables(request: Request, metrics: Mapping[str, Any]) -> list[Table]:
         found.append(
             _conditions([s["biased"]["conditions"] for s in seeds], "The same, movement biased.")
         )
+    if "spiking" in seeds[0]:
+        found.append(_spiking([seed["spiking"] for seed in seeds]))
     rows = []
     for name in seeds[0]["awake"]:
         cells = [[seed["awake"][name][m] for seed in seeds] for m in seeds[0]["awake"][name]]
@@ -111,6 +113,33 @@ def _conditions(seeds: Sequence[Mapping[str, Any]], caption: str) -> Table:
         for name in LABELS
     ]
     return Table(["offline", *SHOWN.values()], rows, caption)
+
+
+SPIKING_SHOWN = ("kl", "step", "peak_ratio")
+
+
+def _spiking(seeds: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a condition; each measure as rates and in spikes."""
+    rows = [
+        [f"{who}, awake", *_both([seed["awake"][who] for seed in seeds]), *[""] * 6]
+        for who in seeds[0]["awake"]
+    ]
+    for name in seeds[0]["conditions"]:
+        cells: list[str] = []
+        for measure in SPIKING_SHOWN:
+            found = [seed["conditions"][name] for seed in seeds]
+            cells += _both([{how: f[how][measure] for how in f} for f in found])
+        rows.append([name.replace("_", " "), "", "", *cells])
+    head = ["error", "spikes", "KL", "spikes", "step", "spikes", "peak", "spikes"]
+    caption = (
+        f"The same networks as rates and, beside each number, in spikes on {seeds[0]['backend']}: "
+        "pools of integrate-and-fire cells, the same starts, at most 200 steps offline."
+    )
+    return Table(["in spikes", *head], rows, caption)
+
+
+def _both(found: Sequence[Mapping[str, float | None]]) -> list[str]:
+    return [_cell([one[how] for one in found]) for how in ("rate", "spikes")]
 
 
 def _cell(values: Sequence[float | None]) -> str:

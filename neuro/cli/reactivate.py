@@ -17,6 +17,9 @@ neuro reactivate --task anchor --seeds 0-4
 neuro reactivate --task position
 (walks in a box, with a pull to the middle and without; the matrix of divergences)
 
+neuro reactivate --task anchor --spiking brian2
+(the same networks in spikes, compiled to C++)
+
 neuro reactivate --task head-direction --bias biased --set units=128
 (only counter-clockwise turns awake: does the network turn so when it dreams?)
 
@@ -52,6 +55,15 @@ def reactivate(
             "which drives units besides."
         ),
     ] = "gaussian",
+    spiking: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BACKEND",
+            help="Run the trained networks in spikes as well, each unit a pool of "
+            "integrate-and-fire cells, on reference, torch, brian2, lava or another name of "
+            "'neuro backends'.",
+        ),
+    ] = None,
     seeds: Annotated[
         str, typer.Option(help="Runs: A-B (both included) or one number.")
     ] = "0-1",
@@ -103,17 +115,20 @@ def reactivate(
     from dataclasses import replace
 
     from neuro.cli import _reactivate_job, _reactivate_output
-    from neuro.cli._options import check_device, parse_seeds
+    from neuro.cli._options import check_backend, check_device, parse_seeds
     from neuro.learning.presets import parse_settings
     from neuro.learning.reactivation_settings import reactivation_settings
 
     if jobs is not None and jobs < 1:
         raise JobError(f"--jobs {jobs}: give at least 1")
     check_device(device)
+    if spiking is not None:
+        check_backend("--spiking", spiking)
     settings = replace(reactivation_settings(task, preset), noise_kind=noise)
     request = _reactivate_job.Request(
         settings=settings.with_values(parse_settings(setting or [])),
         bias=bias or ("both" if task == "position" else "unbiased"),
+        spiking=spiking,
         seeds=parse_seeds(seeds),
         device=device,
     )

@@ -9,6 +9,7 @@ from neuro.learning.reactivation_settings import ReactivationSettings
 from neuro.models.reactivation.experiment import (
     CURVE,
     divergence_matrix,
+    in_spikes,
     outcome,
     prepare,
     run_seed,
@@ -65,6 +66,19 @@ def test_what_the_claim_says_even_of_small_networks(found):
     spreads = [point["spread"] for point in found.measures["temperature"]]
     assert len(spreads) == len(CURVE)
     assert spreads == sorted(spreads)
+
+
+def test_the_networks_in_spikes(experiment, monkeypatch):
+    monkeypatch.setattr("neuro.models.reactivation.experiment.SPIKING_TRAJECTORIES", 40)
+    monkeypatch.setattr("neuro.models.reactivation.experiment.SPIKING_STEPS", 40)
+    found = in_spikes(experiment, "torch")
+    assert found["backend"] == "torch"
+    assert set(found["conditions"]) == {"noisy_k0", "noisy_k1", "noisy_sqrt2", "clean_noise"}
+    assert found["awake"]["noisy"]["spikes"] < 1.5 * found["awake"]["noisy"]["rate"]
+    for name in ("noisy_k1", "noisy_sqrt2"):
+        rate, spikes = (found["conditions"][name][how] for how in ("rate", "spikes"))
+        assert spikes["step"] == pytest.approx(rate["step"], rel=0.5)
+        assert spikes["peak_ratio"] == pytest.approx(rate["peak_ratio"], abs=0.15)
 
 
 def test_an_untrained_network_is_held_against_the_trained_ones_life(experiment):
