@@ -90,6 +90,7 @@ class BlockDelivery(Delivery[SpikeList]):
     ) -> None:
         self._memory, self._blocks, self._ordered = memory, blocks, ordered
         self._weights, self._factors = weights, [array_of(f) for f in factors]
+        self._nothing: Tensor | None = None
         own = memory.per_item(weights)
         self._busy = BUSY_ORDERED if ordered else BUSY_OWN if own else BUSY_SHARED
 
@@ -130,7 +131,9 @@ class BlockDelivery(Delivery[SpikeList]):
         factors = [self._memory.tensors[name] for name in self._factors]
         if arriving is not None:
             if factors:
-                factors[0] = torch.where(arriving, factors[0], factors[0].new_zeros(()))
+                if self._nothing is None:  # where() takes longer with a single 0
+                    self._nothing = torch.zeros_like(factors[0])
+                factors[0] = torch.where(arriving, factors[0], self._nothing)
             else:
                 factors = [arriving.to(weights.dtype)]
         elif not factors:
