@@ -53,6 +53,12 @@ def test_the_code_of_the_page_on_loihi(tmp_path):
     assert float(lines[-1]) != 0.05
 
 
+def test_the_code_of_the_page_on_reactivation(tmp_path):
+    divergence, peak = map(float, run("docs/reactivation.md", 1, tmp_path))
+    assert 0 < divergence < 0.6
+    assert 0.7 < peak < 1.3
+
+
 def test_the_code_of_the_page_on_continual_learning(tmp_path):
     accuracies, correlations, p_value = run("docs/continual.md", 1, tmp_path)
     assert float(accuracies.split()[0]) > 0.5
