@@ -9,7 +9,9 @@ A leaky network and a gated one, with a leak :math:`a` per step and noise outsid
 
 :math:`d` is what inputs and biases drive, computed for all steps at once outside; so is the part of
 the gradient that weights get. What remains for every step is a product of matrices and a few
-operations in place, in buffers that are kept from call to call: no graph is recorded.
+operations in place, in buffers that are kept from call to call: no graph is recorded. The leaky
+network, the one that experiments are made of, is compiled for processors
+(:mod:`neuro.models.reactivation.kernels`).
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from torch import Tensor
 
 from neuro.errors import DescriptionError
 from neuro.learning.reactivation_settings import check_network
+
+COMPILED_ON = ("cpu",)
+"""Types of devices whose leaky networks run in compiled loops."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +105,7 @@ class Loop(ABC):
 
 
 class LeakyLoop(Loop):
-    """The leaky network.
+    """The leaky network: compiled on a processor, in torch on other devices.
 
     Parameters
     ----------
@@ -123,41 +128,62 @@ class LeakyLoop(Loop):
         states = self._begin(start, steps)
         active = self._buffer("active", start, steps, width)
         self._recurrent = recurrent
-        before = states[0]
-        for step, (push, j, after) in enumerate(
-            zip(drive.unbind(), active.unbind(), states[1:].unbind(), strict=True)
-        ):
+        if start.device.type in COMPILED_ON:
+            from neuro.models.reactivation import kernels
+
+            kernels.leaky_forward(
+                drive.contiguous().numpy(),
+                recurrent.contiguous().numpy(),
+                (drive[:0] if noise is None else noise).contiguous().numpy(),
+                self.leak,
+                kernels.ACTIVATIONS.index(self.activation),
+                states.numpy(),
+                active.numpy(),
+            )
+        else:
+            self._in_torch(drive, recurrent, noise, states, active)
+        return states[1:]
+
+    def _in_torch(
+        self, drive: Tensor, recurrent: Tensor, noise: Tensor | None, states: Tensor, active: Tensor
+    ) -> None:
+        for step, (push, j) in enumerate(zip(drive.unbind(), active.unbind(), strict=True)):
+            before, after = states[step], states[step + 1]
             torch.addmm(push, before, recurrent, out=j)
-            self._activate(j)
+            if self.activation != "identity":
+                getattr(j, f"{self.activation}_")()
             torch.lerp(before, j, self.leak, out=after)
             if noise is not None:
                 after.add_(noise[step])
-            before = after
-        return states[1:]
-
-    def _activate(self, j: Tensor) -> None:
-        if self.activation != "identity":
-            getattr(j, f"{self.activation}_")()
-
-    def _slopes(self, active: Tensor) -> Tensor:
-        """Derivatives of the activation, by its values; written in their place."""
-        if self.activation == "relu":
-            return torch.gt(active, 0, out=active)
-        if self.activation == "tanh":
-            return active.square_().neg_().add_(1.0)
-        if self.activation == "sigmoid":
-            return active.sub_(active.square())
-        return active.fill_(1.0)
 
     def backward(self, gradient: Tensor) -> Gradients:
         """Backpropagation through time; see :class:`Loop`."""
         steps, _, width = gradient.shape
-        states, slopes = self._buffers["states"], self._slopes(self._buffers["active"])
-        slopes.mul_(self.leak)
+        states, active = self._buffers["states"], self._buffers["active"]
         drive = self._buffer("gradient of drive", gradient[0], steps, width)
+        start = torch.zeros_like(gradient[0])
         back = self._recurrent.T.contiguous()
-        now = torch.zeros_like(gradient[0])
-        then = torch.empty_like(now)
+        if gradient.device.type in COMPILED_ON:
+            from neuro.models.reactivation import kernels
+
+            kernels.leaky_backward(
+                gradient.contiguous().numpy(),
+                active.numpy(),
+                back.numpy(),
+                self.leak,
+                kernels.ACTIVATIONS.index(self.activation),
+                drive.numpy(),
+                start.numpy(),
+            )
+        else:
+            start = self._back_in_torch(gradient, active, back, drive, start)
+        recurrent = states[:-1].flatten(0, 1).T @ drive.flatten(0, 1)
+        return Gradients(start, drive, recurrent)
+
+    def _back_in_torch(
+        self, gradient: Tensor, active: Tensor, back: Tensor, drive: Tensor, now: Tensor
+    ) -> Tensor:
+        slopes, then = self._slopes(active).mul_(self.leak), torch.empty_like(now)
         for given, slope, pushed in zip(
             reversed(gradient.unbind()),
             reversed(slopes.unbind()),
@@ -168,8 +194,17 @@ class LeakyLoop(Loop):
             torch.mul(now, slope, out=pushed)
             torch.addmm(now, pushed, back, beta=1.0 - self.leak, out=then)
             now, then = then, now
-        recurrent = states[:-1].flatten(0, 1).T @ drive.flatten(0, 1)
-        return Gradients(now, drive, recurrent)
+        return now
+
+    def _slopes(self, active: Tensor) -> Tensor:
+        """Derivatives of the activation, by its values; written in their place."""
+        if self.activation == "relu":
+            return torch.gt(active, 0, out=active)
+        if self.activation == "tanh":
+            return active.square_().neg_().add_(1.0)
+        if self.activation == "sigmoid":
+            return active.sub_(active.square())
+        return active.fill_(1.0)
 
 
 class GatedLoop(Loop):

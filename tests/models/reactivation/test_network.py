@@ -23,7 +23,7 @@ def draw(*counters):
     return stream(5, "test", *counters)
 
 
-def data(net, steps=6, trajectories=4, noise=0.2):
+def data(net, steps=6, trajectories=37, noise=0.2):
     code = net.tensor(draw(1).random((trajectories, 5)))
     inputs = net.tensor(draw(2).normal(size=(steps, trajectories, 2)))
     targets = net.tensor(draw(3).random((steps, trajectories, 5)))
@@ -50,6 +50,14 @@ def plain(net, w, code, inputs, noise, activation="relu"):
     return torch.stack(states)
 
 
+@pytest.fixture(params=["compiled", "torch"])
+def loop(request, monkeypatch):
+    """Both ways in which leaky networks run; the second is that of other devices."""
+    if request.param == "torch":
+        monkeypatch.setattr("neuro.models.reactivation.recurrence.COMPILED_ON", ())
+
+
+@pytest.mark.usefixtures("loop")
 @pytest.mark.parametrize("noise", [0.2, 0.0])
 @pytest.mark.parametrize(
     "options",
