@@ -37,31 +37,6 @@ KDE_SAMPLES, KDE_POINTS = 2500, 10_000
 """Points drawn from one density to compare it with the other; most points that make a density."""
 
 
-@dataclass(frozen=True)
-class Divergence:
-    """Kullback-Leibler divergence of what was decoded offline (q) and awake (p), in nats.
-
-    Attributes
-    ----------
-    forward : float
-        KL(q || p): as the authors' code computes it.
-    backward : float
-        KL(p || q).
-    bias : float
-        What chance alone adds to ``forward`` on average, (bins - 1) / (2 n) for n independent
-        offline trajectories (Miller 1955); NaN for densities, where it is not known.
-    """
-
-    forward: float
-    backward: float
-    bias: float
-
-    @property
-    def corrected(self) -> float:
-        """``forward`` without its bias; may be below 0. NaN where the bias is not known."""
-        return self.forward - self.bias
-
-
 class Space(ABC):
     """Where the decoded states live."""
 
@@ -88,8 +63,16 @@ class Space(ABC):
     @abstractmethod
     def divergence(
         self, offline: ArrayLike, awake: ArrayLike, *, stream: np.random.Generator
-    ) -> Divergence:
-        """How the states of two times differ; ``stream`` draws points where some are drawn."""
+    ) -> float:
+        """Kullback-Leibler divergence KL(offline || awake) of decoded states, in nats.
+
+        The authors' code computes it in this direction, the paper's text speaks of the other.
+        ``stream`` draws points where some are drawn.
+        """
+
+    @abstractmethod
+    def chance(self, trajectories: int) -> float:
+        """What chance alone adds to a divergence on average, for independent trajectories."""
 
 
 class Circle(Space):
@@ -118,11 +101,14 @@ class Circle(Space):
 
     def divergence(
         self, offline: ArrayLike, awake: ArrayLike, *, stream: np.random.Generator
-    ) -> Divergence:
+    ) -> float:
         """From histograms on the circle: a kernel density on a line would tear it open."""
         q, p = (_histogram(_series(s, 2)) for s in (offline, awake))
-        bias = (BINS - 1) / (2 * np.shape(offline)[1])
-        return Divergence(float((q * np.log(q / p)).sum()), float((p * np.log(p / q)).sum()), bias)
+        return float((q * np.log(q / p)).sum())
+
+    def chance(self, trajectories: int) -> float:
+        """(bins - 1) / (2 n), of a histogram with n independent entries (Miller 1955)."""
+        return (BINS - 1) / (2 * trajectories)
 
 
 class Plane(Space):
@@ -153,10 +139,17 @@ class Plane(Space):
 
     def divergence(
         self, offline: ArrayLike, awake: ArrayLike, *, stream: np.random.Generator
-    ) -> Divergence:
-        """From Gaussian kernel densities (Scott's bandwidth) at points drawn from one of them."""
+    ) -> float:
+        """From Gaussian kernel densities (Scott's bandwidth) at points drawn from the first."""
         q, p = (_density(_series(s, 3).reshape(-1, 2), stream) for s in (offline, awake))
-        return Divergence(_drawn(q, p, stream), _drawn(p, q, stream), float("nan"))
+        points = q.resample(KDE_SAMPLES, seed=stream)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.nan_to_num(q(points) / p(points), nan=1.0, posinf=LIMIT)
+        return float(np.log(ratio.clip(1 / LIMIT, LIMIT)).mean())
+
+    def chance(self, trajectories: int) -> float:
+        """Of smoothed densities it is not known: NaN."""
+        return float("nan")
 
 
 def wrapped(angles: ArrayLike) -> FloatArray:
@@ -193,13 +186,6 @@ def _density(points: FloatArray, stream: np.random.Generator) -> Any:
         raise DescriptionError(
             f"{len(points)} positions lie on a line or a point and have no density in the plane"
         ) from error
-
-
-def _drawn(q: Any, p: Any, stream: np.random.Generator) -> float:
-    points = q.resample(KDE_SAMPLES, seed=stream)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = q(points) / p(points)
-    return float(np.log(np.nan_to_num(ratio, nan=1.0, posinf=LIMIT).clip(1 / LIMIT, LIMIT)).mean())
 
 
 # --- states of the network ---------------------------------------------------------------------
@@ -307,21 +293,20 @@ def compare(
     Returns
     -------
     dict
-        ``kl``, ``kl_backward``, ``kl_bias`` (:class:`Divergence`); ``kl_frozen`` (of the first
-        decoded states, were they kept); ``step`` and ``step_ratio`` (mean distance of consecutive
+        ``kl``, ``kl_backward`` (KL of offline from awake, and of awake from offline), ``kl_bias``
+        (:meth:`Space.chance`); ``kl_frozen`` (of the first decoded states, were they kept);
+        ``step`` and ``step_ratio`` (mean distance of consecutive
         states, and over that awake); ``spread``, ``resultant`` (:class:`Space`); ``off_manifold``
         (:meth:`Components.outside`); ``peak_ratio`` (mean peak over that awake); ``norm``. Ratios
         to something that is 0 awake are NaN.
     """
     life = awake if model is None else model
-    found = space.divergence(offline.decoded, life.decoded, stream=stream)
-    frozen = space.divergence(offline.decoded[:1], life.decoded, stream=stream)
     step = float(space.distances(offline.decoded).mean())
     return {
-        "kl": found.forward,
-        "kl_backward": found.backward,
-        "kl_bias": found.bias,
-        "kl_frozen": frozen.forward,
+        "kl": space.divergence(offline.decoded, life.decoded, stream=stream),
+        "kl_backward": space.divergence(life.decoded, offline.decoded, stream=stream),
+        "kl_bias": space.chance(offline.decoded.shape[1]),
+        "kl_frozen": space.divergence(offline.decoded[:1], life.decoded, stream=stream),
         "step": step,
         "step_ratio": _ratio(step, float(space.distances(life.decoded).mean())),
         "spread": space.spread(offline.decoded),

@@ -93,10 +93,11 @@ def tables(request: Request, metrics: Mapping[str, Any]) -> list[Table]:
     if "spiking" in seeds[0]:
         found.append(_spiking([seed["spiking"] for seed in seeds]))
     rows = []
+    lived = [m for m, value in seeds[0]["awake"]["noisy"].items() if value is not None]
     for name in seeds[0]["awake"]:
-        cells = [[seed["awake"][name][m] for seed in seeds] for m in seeds[0]["awake"][name]]
+        cells = [[seed["awake"][name][m] for seed in seeds] for m in lived]
         rows.append([name, *(_cell(values) for values in cells)])
-    head = ["awake", *seeds[0]["awake"]["noisy"]]
+    head = ["awake", *lived]
     found.append(Table(head, rows, "Waking life: error of what is decoded, and movement."))
     if "turns" in seeds[0]:
         rows = [
@@ -108,11 +109,13 @@ def tables(request: Request, metrics: Mapping[str, Any]) -> list[Table]:
 
 
 def _conditions(seeds: Sequence[Mapping[str, Any]], caption: str) -> Table:
+    # Positions have no resultant.
+    shown = [m for m in SHOWN if seeds[0]["untrained"][m] is not None]
     rows = [
-        [LABELS[name], *(_cell([seed[name][m] for seed in seeds]) for m in SHOWN)]
+        [LABELS[name], *(_cell([seed[name][m] for seed in seeds]) for m in shown)]
         for name in LABELS
     ]
-    return Table(["offline", *SHOWN.values()], rows, caption)
+    return Table(["offline", *(SHOWN[m] for m in shown)], rows, caption)
 
 
 SPIKING_SHOWN = ("kl", "step", "peak_ratio")

@@ -82,7 +82,8 @@ def occupancy(arrays: Arrays) -> Figure:
 def overlay(arrays: Arrays) -> Figure:
     """States of the network on the principal components of its waking states."""
     with styled():
-        figure, axes = new_figure(7.6, 3.6, 1, 2)
+        figure, axes = new_figure(7.6, 3.6, 1, 2, sharey=True)
+        axes[1].sharex(axes[0])
         awake = arrays["noisy_awake_projected"]
         for ax, (name, title) in zip(
             axes, (("noisy_awake", "awake"), ("noisy_offline", "offline")), strict=True
