@@ -43,12 +43,27 @@ for data in mnist fashion-mnist; do
     "$neuro" $pc --dataset $data --images-per-class 300 --test-images 200 --no-baselines --set integer_weights=true --out "$out/pc-$data-integers"
     "$neuro" continual --learner pc --seeds 0-4 --dataset $data --preset best --no-baselines --no-joint --out "$out/pc-$data-all"
     "$neuro" continual --learner pc --seeds 0-4 --dataset $data --protocol permuted --tasks 10 --images-per-class 100 --test-images 300 --joint --set columns=180 --out "$out/pc-$data-permuted"
-    "$neuro" continual --learner pc --seeds 0-4 --dataset $data --features dct --images-per-class 300 --test-images 200 --no-baselines --out "$out/pc-$data-dct"
+    "$neuro" continual --learner pc --seeds 0-4 --dataset $data --features dct --preset best --no-baselines --no-joint --out "$out/pc-$data-all-dct"
+    "$neuro" $pc --dataset $data --features dct --images-per-class 300 --test-images 200 --no-baselines --no-joint --out "$out/pc-$data-dct"
 done
 "$neuro" $pc --dataset mnist+fashion-mnist --images-per-class 300 --test-images 200 --joint --out "$out/pc-both"
 "$neuro" continual --learner pc --seeds 0-4 --dataset mnist --protocol permuted --tasks 20 --images-per-class 100 --test-images 100 --no-baselines --no-joint --set columns=400 --out "$out/pc-permuted-20"
+"$neuro" continual --dataset fashion-mnist --learner sg --regulariser ewc --protocol permuted --tasks 10 --images-per-class 100 --test-images 300 --joint --seeds 0-4 --out "$out/sg-fashion-mnist-permuted"
+for blur in 0 0.3 0.6; do
+    "$neuro" continual --learner pc --seeds 0-4 --dataset mnist --protocol permuted --tasks 4 --blur $blur --images-per-class 100 --test-images 300 --no-baselines --no-joint --out "$out/pc-blur-$blur"
+done
+"$neuro" $pc --dataset mnist --blur 0.6 --images-per-class 300 --test-images 200 --no-baselines --no-joint --out "$out/pc-mnist-blur"
+"$neuro" $pc --dataset cifar10 --features dct --images-per-class 300 --test-images 200 --no-baselines --no-joint --out "$out/pc-cifar10-dct"
 for learner in sg pc-chain; do
     "$neuro" continual --dataset mnist --learner $learner --regulariser isi-cv --images-per-class 300 --test-images 200 --no-joint --seeds 0-4 --out "$out/isi-$learner"
 done
+"$neuro" continual --dataset mnist --learner pc --protocol permuted --tasks 4 --regulariser isi-cv --images-per-class 100 --test-images 300 --no-joint --seeds 0-4 --out "$out/isi-pc"
 "$python" -m neuro.models.predictive.sleep --images-per-class 100 --test-images 120
 "$python" -m neuro.models.predictive.sleep --learner pc --images-per-class 100 --test-images 100 --set images=30
+
+# Offline reactivation, rates and spikes.
+for task in anchor head-direction; do
+    "$neuro" reactivate --task $task --seeds 0-4 --spiking brian2 --out "$out/reactivate-$task"
+done
+"$neuro" reactivate --task head-direction --bias biased --seeds 0-4 --out "$out/reactivate-turning"
+"$neuro" reactivate --task position --seeds 0-4 --out "$out/reactivate-position"
