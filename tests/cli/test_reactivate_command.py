@@ -6,6 +6,8 @@ import pytest
 
 from neuro.cli import main
 
+pytestmark = pytest.mark.xdist_group("reactivate")  # they share a run
+
 SMALL = [
     *("--set", "batches=30", "--set", "trajectories=20", "--set", "offline_steps=40"),
     *("--set", "steps=10", "--set", "batch_size=8", "--set", "units=16", "--set", "cells=12"),
@@ -51,6 +53,7 @@ def test_again_it_takes_what_is_there_and_gives_the_same(run, capsys):
     assert (folder / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_seeds_do_not_depend_on_each_other(run, tmp_path):
     _, folder = run
     other = ["reactivate", "--task", "anchor", *SMALL, "--seeds", "4", "--out", str(tmp_path / "o")]

@@ -15,6 +15,8 @@ from neuro.models.reactivation.experiment import (
     run_seed,
 )
 
+pytestmark = pytest.mark.xdist_group("reactivation experiment")  # they share networks
+
 SMALL = ReactivationSettings(
     task="anchor", units=32, cells=24, steps=20, batches=400, batch_size=32, trajectories=80,
     offline_steps=200, learning_rate=5e-3,

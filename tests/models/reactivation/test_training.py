@@ -14,6 +14,8 @@ from neuro.models.reactivation.training import KEPT_EVERY, Training, make_networ
 from neuro.progress import Silent
 from neuro.random import stream
 
+pytestmark = pytest.mark.xdist_group("reactivation training")  # they share a network
+
 SMALL = ReactivationSettings(
     task="anchor", units=32, cells=24, steps=20, batches=300, batch_size=32, trajectories=100,
     offline_steps=250, learning_rate=5e-3,
