@@ -31,6 +31,7 @@ EVERY_TARGET = [
 SHIM = Path(__file__).parent / "cuda_on_cpu.h"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Tests that compile stay in one process: two would compile the same programs at once."""
     here = Path(__file__).parent
