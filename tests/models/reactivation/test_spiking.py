@@ -16,7 +16,7 @@ from neuro.models.reactivation.training import make_task, train
 from neuro.random import stream
 
 SMALL = ReactivationSettings(
-    task="anchor", units=24, cells=24, steps=20, batches=600, batch_size=32, learning_rate=5e-3
+    task="anchor", units=24, cells=24, steps=20, batches=400, batch_size=32, learning_rate=5e-3
 )
 
 
