@@ -66,6 +66,7 @@ def test_a_study_is_written_in_all_its_forms_and_goes_on(
     assert [line.partition(",")[0] for line in new] == ["rate ×2"] * 2
 
 
+@pytest.mark.slow
 def test_points_are_what_continual_measures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,6 +85,7 @@ class Moves(Watcher):
         self.moved_cells.add(cell)
 
 
+@pytest.mark.slow
 def test_same_results_as_processes_of_this_machine(cluster: Any, tmp_path: Path) -> None:
     comparison = table(tmp_path, EP, SLEEP)
     watcher = Moves()

@@ -31,15 +31,6 @@ EVERY_TARGET = [
 SHIM = Path(__file__).parent / "cuda_on_cpu.h"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Tests that compile stay in one process: two would compile the same programs at once."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.get_closest_marker("build") and here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("builds of brian2"))
-
-
 def pytest_generate_tests(metafunc):
     if "target" in metafunc.fixturenames:
         quick = metafunc.definition.get_closest_marker("compiled_slowly") is None

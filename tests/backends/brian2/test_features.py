@@ -177,6 +177,7 @@ def assert_same(ours, reference):
         assert np.array_equal(ours.traces[index], wanted), index
 
 
+@pytest.mark.compiled_slowly  # test_parity has all features in C++
 @pytest.mark.parametrize("name", NETWORKS)
 def test_double_precision(cache, target, name):
     check_pieces_and_checkpoints(NETWORKS[name]("float64"), target, cache)

@@ -10,6 +10,8 @@ from neuro.backends.reference import BACKEND as REFERENCE
 from neuro.engine import State
 from neuro.progress import Silent
 
+pytestmark = pytest.mark.xdist_group("parity of brian2")  # they share a build
+
 
 def assert_same_record(ours, reference):
     assert ours.spikes.keys() == reference.spikes.keys()
