@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.errors import DescriptionError
 from neuro.learning.chain_settings import ChainSettings
 from neuro.learning.ledger import inference_energy
 from neuro.models.predictive.chain import PredictiveChain
@@ -48,11 +47,7 @@ class ChainLearner:
         device: str = "cpu",
         heads: Sequence[Sequence[int]] | None = None,
     ) -> None:
-        if heads is not None:
-            raise DescriptionError(
-                f"learner {preset.learner!r} is never told the task of an image; use scenario"
-                " 'class'"
-            )
+        preset.refuse_heads(heads)
         self.preset, self.epochs = preset, preset.epochs
         options = {"device": device} if preset.backend == "torch" else {}
         self.model = PredictiveChain(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.errors import DescriptionError
 from neuro.learning.predictive_settings import PredictiveSettings
 from neuro.models.predictive.columns import PredictiveColumns
 from neuro.models.predictive.cost import activity, learning_memory
@@ -56,11 +55,7 @@ class PredictiveLearner:
         device: str = "cpu",
         heads: Heads | None = None,
     ) -> None:
-        if heads is not None:
-            raise DescriptionError(
-                f"learner {preset.learner!r} is never told the task of an image; use scenario"
-                " 'class'"
-            )
+        preset.refuse_heads(heads)
         options = {"device": device} if preset.backend == "torch" else {}
         self.preset, self.epochs = preset, preset.epochs
         self.model = PredictiveColumns(

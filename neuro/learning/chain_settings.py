@@ -7,38 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from neuro.errors import DescriptionError
-from neuro.learning.encoding import Encoding
-from neuro.learning.settings import SPIKE_IMPORTANCE, Settings
-
-REGULARISERS = ("none", *SPIKE_IMPORTANCE)
+from neuro.learning.local_settings import LocalSettings, check_regulariser
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChainSettings(Settings):
+class ChainSettings(LocalSettings):
     r"""Constants of a chain of areas; the symbols are those of its equations.
 
     Decays are factors per time step, rates are spikes per step.
 
     Attributes
     ----------
-    regulariser : {"none", "isi-cv", "uniform", "shuffled"}
-        What protects earlier tasks: nothing, or importance by spike intervals with its two
-        controls (:mod:`neuro.learning.spike_intervals`).
-    strength : float
-        Of the regulariser, from 0 to 1: a unit of importance :math:`\Omega` learns at
-        1 - strength :math:`\Omega` times the rate.
     hidden : tuple of int
         Units of the areas between image and classes.
-    presentation : int
-        Time steps that an image is shown.
-    norm, clip, gain : float
-        See :class:`neuro.learning.encoding.Encoding`.
-    error_decay : float
-        a, of the membrane of error units.
-    trace_decay : float
-        :math:`a_s`, of the slow traces of errors and spikes.
-    latent_decay : float
-        b, of the membrane of all other units.
     error_gain, upper_gain : float
         g of the lowest error units, and of all others, which see weaker activity.
     own_gain : float
@@ -49,23 +30,8 @@ class ChainSettings(Settings):
         What a spike of a class unit takes from the others.
     label_rate : float
         Rate of the class unit that a label drives.
-    learning_rate : float
-        :math:`\eta_0`, at first.
-    rate_samples : float
-        :math:`n_0`, samples after which that begins to fall, as one over the root.
-    rate_floor : float
-        Smallest learning rate.
-    weight_decay : float
-        :math:`\lambda`, per sample, times the learning rate.
-    initial_weights : float
-        Standard deviation of the weights at the start. Small, or W and the transpose of F never
-        align.
     silent : float
         Error units emit where abs(u) is above this; 0: in every step.
-    backend : str
-        What simulates the network.
-    precision : {"float32", "float64"}
-        Of states and weights.
 
     Raises
     ------
@@ -76,13 +42,6 @@ class ChainSettings(Settings):
     learner: str = "pc-chain"
     hidden: tuple[int, ...] = (256, 128)
     presentation: int = 64
-    norm: float = 4.0
-    clip: float = 2.0
-    gain: float = 0.5
-    error_decay: float = 0.9
-    trace_decay: float = 0.95
-    latent_decay: float = 0.95
-    error_gain: float = 2.0
     upper_gain: float = 6.0
     own_gain: float = 0.1
     tonic: float = 0.01
@@ -94,21 +53,11 @@ class ChainSettings(Settings):
     weight_decay: float = 0.002
     initial_weights: float = 0.02
     silent: float = 0.0
-    backend: str = "torch"
-    precision: str = "float32"
-    strength: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("presentation", "epochs", "batch_size", *["hidden"] * bool(self.hidden)):
-            value = getattr(self, name)
-            if (min(value) if name == "hidden" else value) < 1:
-                raise DescriptionError(f"preset: {name} is {value}; at least 1")
-        for name in ("error_decay", "trace_decay", "latent_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise DescriptionError(
-                    f"preset: {name} is {getattr(self, name):g}; a factor from 0 to below 1"
-                )
+        if self.hidden and min(self.hidden) < 1:
+            raise DescriptionError(f"preset: hidden is {self.hidden}; at least 1")
         for name in ("label_rate", "rate_samples"):
             if getattr(self, name) <= 0:
                 raise DescriptionError(f"preset: {name} is {getattr(self, name):g}; above 0")
@@ -123,32 +72,16 @@ class ChainSettings(Settings):
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise DescriptionError(f"preset: {name} is {getattr(self, name):g}; 0 or more")
-        if not 0 <= self.strength <= 1:
-            raise DescriptionError(f"preset: strength is {self.strength:g}; from 0 to 1")
         if self.regulariser != "none" and not self.hidden:
             raise DescriptionError(
                 f"preset: regulariser {self.regulariser!r} protects latent units, and hidden is"
                 " empty; give at least one latent area"
             )
-        _ = self.encoding
-
-    @property
-    def encoding(self) -> Encoding:
-        """How images become spikes."""
-        return Encoding(self.norm, self.clip, self.gain)
 
     @property
     def trace_norm(self) -> float:
         """What a trace of constant input 1 reaches in a presentation, having started at 0."""
         return 1.0 - self.trace_decay**self.presentation
-
-    def rate(self, learned: float) -> float:
-        r"""Learning rate after so many samples.
-
-        .. math:: \eta = \max(\eta_0 / \sqrt{1 + n / n_0},\, \eta_{min})
-        """
-        falling: float = self.learning_rate / (1.0 + learned / self.rate_samples) ** 0.5
-        return max(falling, self.rate_floor)
 
 
 # The defaults were chosen on validation images of MNIST (14 x 14 pixels, 300 images a class, seeds
@@ -175,11 +108,7 @@ def chain_settings(
     DescriptionError
         If there is no such regulariser: the others need gradients.
     """
-    if regulariser not in REGULARISERS:
-        raise DescriptionError(
-            f"learner 'pc-chain' has no regulariser {regulariser!r}; it has "
-            f"{', '.join(REGULARISERS)}"
-        )
+    check_regulariser("pc-chain", regulariser)
     settings = replace(ChainSettings(), **_CHANGES.get(dataset, {}))
     # Joint training has no earlier task to protect.
     return settings if joint else replace(settings, regulariser=regulariser)

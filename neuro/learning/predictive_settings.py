@@ -6,29 +6,21 @@ import math
 from dataclasses import dataclass, replace
 
 from neuro.errors import DescriptionError
-from neuro.learning.encoding import Encoding
-from neuro.learning.settings import SPIKE_IMPORTANCE, Settings
+from neuro.learning.local_settings import LocalSettings, check_regulariser
 
 EVENTS = ("graded", "spiking")
 
-REGULARISERS = ("none", *SPIKE_IMPORTANCE)
-
 
 @dataclass(frozen=True, kw_only=True)
-class PredictiveSettings(Settings):
+class PredictiveSettings(LocalSettings):
     r"""How columns of latent units learn to predict their input, and when a new one is recruited.
 
-    Decays are factors per time step. The defaults hold for all data sets.
+    An image is shown for ``presentation`` steps before it is judged; one more step learns. A
+    learning rate is that of a column, by the samples that it has learned; importance is uniform
+    and shuffled within a column. The defaults hold for all data sets.
 
     Attributes
     ----------
-    regulariser : {"none", "isi-cv", "uniform", "shuffled"}
-        What protects latent units of columns that learn again: nothing (other columns do not
-        change anyway), or importance by spike intervals with its two controls
-        (:mod:`neuro.learning.spike_intervals`), uniform and shuffled within a column.
-    strength : float
-        :math:`\gamma`, of the regulariser, from 0 to 1: a unit of importance :math:`\Omega` learns
-        at :math:`1 - \gamma\Omega` times the rate of its column.
     batch_size, batch_limit : int
         Images per update while columns are fresh, and the most later on: learning rates fall, and
         more images then add up to as much (:meth:`batch`). 1 and 1: online.
@@ -36,36 +28,13 @@ class PredictiveSettings(Settings):
         M, latent units of a column.
     columns : int
         Size of the pool that columns are recruited from.
-    presentation : int
-        T, time steps that an image is shown before it is judged; one more step learns.
-    norm, clip, gain : float
-        See :class:`neuro.learning.encoding.Encoding`.
-    error_decay : float
-        a, of the membrane of error units.
-    trace_decay : float
-        :math:`a_s`, of the slow traces of errors and latent spikes.
-    latent_decay : float
-        b, of the membrane of latent units.
-    error_gain : float
-        g, of errors in latent units.
     events : {"graded", "spiking"}
         What error units send: a signed number in every step, or signed spikes.
     error_threshold : float
         :math:`\theta_e`, size of a spike of an error unit; only for ``"spiking"``.
-    learning_rate : float
-        :math:`\eta_0`, of a fresh column.
-    rate_samples : float
-        :math:`n_0`, samples after which that begins to fall, as one over the root.
-    rate_floor : float
-        Smallest learning rate.
-    weight_decay : float
-        :math:`\lambda`, per sample, times the learning rate.
     prior_rate, prior : float
         :math:`\eta_\mu`, learning rate of the mean that top-down synapses give to latent units, and
         that mean at first, in spikes per step.
-    initial_weights : float
-        :math:`g_0`, standard deviation of a fresh column's weights. Small, or feedback and
-        feedforward weights never align.
     surprise : float
         :math:`\rho`; an image is new to a class when its columns leave more than this part of its
         power unpredicted.
@@ -82,10 +51,6 @@ class PredictiveSettings(Settings):
         end.
     integer_weights : bool
         Whether weights are whole 256ths between -127 and 127, rounded at random.
-    backend : str
-        What simulates the network; the same weights on each, to rounding.
-    precision : {"float32", "float64"}
-        Of the simulation.
     checkpoint_every : int
         Images between two checkpoints, where learning is kept while it goes on.
     """
@@ -96,13 +61,6 @@ class PredictiveSettings(Settings):
     latents: int = 20
     columns: int = 200
     presentation: int = 32
-    norm: float = 4.0
-    clip: float = 2.0
-    gain: float = 0.5
-    error_decay: float = 0.9
-    trace_decay: float = 0.95
-    latent_decay: float = 0.95
-    error_gain: float = 2.0
     events: str = "graded"
     error_threshold: float = 0.3
     learning_rate: float = 0.6
@@ -119,26 +77,16 @@ class PredictiveSettings(Settings):
     shortlist: int = 0
     glance: int = 8
     integer_weights: bool = False
-    backend: str = "torch"
-    precision: str = "float32"
     checkpoint_every: int = 500
-    strength: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("latents", "columns", "presentation", "glance", "epochs", "batch_size"):
+        for name in ("latents", "columns", "glance"):
             if getattr(self, name) < 1:
                 raise DescriptionError(f"preset: {name} is {getattr(self, name)}; at least 1")
         for name in ("answer_after", "shortlist"):
             if getattr(self, name) < 0:
                 raise DescriptionError(f"preset: {name} is {getattr(self, name)}; at least 0")
-        for name in ("error_decay", "trace_decay", "latent_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise DescriptionError(
-                    f"preset: {name} is {getattr(self, name):g}; a factor from 0 to below 1"
-                )
-        if not 0 <= self.strength <= 1:
-            raise DescriptionError(f"preset: strength is {self.strength:g}; from 0 to 1")
         if self.certainty < 1:
             raise DescriptionError(f"preset: certainty is {self.certainty:g}; at least 1")
         if self.events not in EVENTS:
@@ -147,12 +95,6 @@ class PredictiveSettings(Settings):
             raise DescriptionError(
                 f"preset: error_threshold is {self.error_threshold:g}; above 0"
             )
-        _ = self.encoding
-
-    @property
-    def encoding(self) -> Encoding:
-        """How images become spikes."""
-        return Encoding(self.norm, self.clip, self.gain)
 
     def batch(self, learned: float) -> int:
         r"""Images per update when each class of the task has learned so many samples.
@@ -163,14 +105,6 @@ class PredictiveSettings(Settings):
         """
         grown = int(self.batch_size * math.sqrt(1.0 + learned / self.rate_samples))
         return max(self.batch_size, min(grown, self.batch_limit))
-
-    def rate(self, learned: float) -> float:
-        r"""Learning rate of a column that has learned so many samples.
-
-        .. math:: \eta = \max(\eta_0 / \sqrt{1 + n / n_0},\, \eta_{min})
-        """
-        falling = self.learning_rate / math.sqrt(1.0 + learned / self.rate_samples)
-        return max(falling, self.rate_floor)
 
 
 _DEFAULT = PredictiveSettings()
@@ -203,10 +137,7 @@ def predictive_settings(
     DescriptionError
         If there is no such regulariser: the others need gradients.
     """
-    if regulariser not in REGULARISERS:
-        raise DescriptionError(
-            f"learner 'pc' has no regulariser {regulariser!r}; it has {', '.join(REGULARISERS)}"
-        )
+    check_regulariser("pc", regulariser)
     base = {"digits": _DIGITS, "features": _FEATURES}.get(dataset, _DEFAULT)
     if strongest:
         base = _STRONGEST.get(dataset, base)
