@@ -142,7 +142,7 @@ def each(
     function : callable
         Gets an item; both must be picklable. It may :func:`report`.
     items : iterable
-        Hashable.
+        An item may be there several times.
     jobs : int
         Processes.
     seconds : float

@@ -59,6 +59,9 @@ SPIKING: Mapping[str, tuple[str, float]] = {
 
 SPIKING_TRAJECTORIES, SPIKING_STEPS = 100, 200
 
+LAST = 50
+"""Batches of which the loss is reported."""
+
 SHOWN, POINTS, COMPONENTS = 6, 4000, 10
 """For figures: trajectories, points of an overlay, components of explained variance."""
 
@@ -145,6 +148,11 @@ class Experiment:
                 stream=self.draws(),
             )
         )
+
+    def loss(self, name: str) -> float:
+        """Mean squared error in the last batches of training; NaN for the untrained network."""
+        losses = self.losses.get(name)
+        return float(np.mean(losses[-LAST:])) if losses else float("nan")
 
     def draws(self) -> np.random.Generator:
         """For points drawn from densities."""
@@ -240,7 +248,7 @@ def outcome(experiment: Experiment) -> SeedOutcome:
 
 
 def _waking(experiment: Experiment) -> dict[str, dict[str, float]]:
-    """Error and movement awake."""
+    """Error and movement awake, and the loss of training."""
     space = experiment.task.space
     found = {}
     for name in ("noisy", "clean", "untrained"):
@@ -253,6 +261,7 @@ def _waking(experiment: Experiment) -> dict[str, dict[str, float]]:
             "resultant": space.resultant(decoded),
             "peak": float(life.stretch.peaks.mean()),
             "norm": life.stretch.norm,
+            "loss": experiment.loss(name),
         }
     return found
 

@@ -17,9 +17,6 @@ from numpy.typing import NDArray
 BLOCK = 32
 """Trajectories of a block."""
 
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "identity")
-"""In the order of the numbers by which kernels know them."""
-
 Array = NDArray[Any]
 
 
@@ -42,7 +39,7 @@ def leaky_forward(
     noise : ndarray, shape [steps, trajectories, units], or of no steps for none
     leak : float
     activation : int
-        Place in :data:`ACTIVATIONS`.
+        Place in :data:`neuro.learning.reactivation_settings.ACTIVATIONS`.
     states : ndarray, shape [steps + 1, trajectories, units]
         The first is read, the others are written.
     active : ndarray, shape [steps, trajectories, units]

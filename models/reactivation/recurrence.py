@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from neuro.errors import DescriptionError
-from neuro.learning.reactivation_settings import check_network
+from neuro.learning.reactivation_settings import ACTIVATIONS, check_network
 
 COMPILED_ON = ("cpu",)
 """Types of devices whose leaky networks run in compiled loops."""
@@ -136,7 +136,7 @@ class LeakyLoop(Loop):
                 recurrent.contiguous().numpy(),
                 (drive[:0] if noise is None else noise).contiguous().numpy(),
                 self.leak,
-                kernels.ACTIVATIONS.index(self.activation),
+                ACTIVATIONS.index(self.activation),
                 states.numpy(),
                 active.numpy(),
             )
@@ -171,7 +171,7 @@ class LeakyLoop(Loop):
                 active.numpy(),
                 back.numpy(),
                 self.leak,
-                kernels.ACTIVATIONS.index(self.activation),
+                ACTIVATIONS.index(self.activation),
                 drive.numpy(),
                 start.numpy(),
             )

@@ -9,6 +9,7 @@ import numpy as np
 
 from neuro.analysis.stored import to_json
 from neuro.cli._reactivate_job import Request
+from neuro.cli._terminal import print_tables
 from neuro.learning.metrics import mean_and_sd
 from neuro.models.reactivation.experiment import SeedOutcome
 from neuro.report import Picture, Report, Table
@@ -93,7 +94,7 @@ def tables(request: Request, metrics: Mapping[str, Any]) -> list[Table]:
     if "spiking" in seeds[0]:
         found.append(_spiking([seed["spiking"] for seed in seeds]))
     rows = []
-    lived = [m for m, value in seeds[0]["awake"]["noisy"].items() if value is not None]
+    lived = [m for m, v in seeds[0]["awake"]["noisy"].items() if v is not None and m != "loss"]
     for name in seeds[0]["awake"]:
         cells = [[seed["awake"][name][m] for seed in seeds] for m in lived]
         rows.append([name, *(_cell(values) for values in cells)])
@@ -156,22 +157,12 @@ def _cell(values: Sequence[float | None]) -> str:
 
 def print_table(request: Request, metrics: Mapping[str, Any]) -> None:
     """Show the tables on standard output."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as Shown
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    console.print(f"\n{request.settings.task}, {request.bias} movement", style="bold")
-    for table in tables(request, metrics):
-        shown = Shown(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for number, name in enumerate(table.header):
-            shown.add_column(Text(name), justify="right" if number else "left")
-        for row in table.rows:
-            # Deviations, for which eighty columns have no room, are in the report.
-            shown.add_row(*(Text(cell.partition(" ± ")[0]) for cell in row))
-        console.print(shown)
-        console.print(table.caption, markup=False)
+    print_tables(
+        f"{request.settings.task}, {request.bias} movement",
+        tables(request, metrics),
+        # Deviations, for which eighty columns have no room, are in the report.
+        cell=lambda text: text.partition(" ± ")[0],
+    )
 
 
 def write(request: Request, results: Sequence[SeedOutcome], folder: RunFolder) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from neuro.cli._terminal import print_tables as print_all
 from neuro.learning import sensitivity_table as tables
 from neuro.learning.comparison_table import Group
 from neuro.learning.metrics import mean_and_sd
@@ -24,24 +25,12 @@ CAPTION = (
 
 def print_tables(study: Study, effects: Sequence[Effect], groups: Sequence[Group]) -> None:
     """Show the tables on standard output."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    console.print(f"\n{study.comparison.title}", style="bold", markup=False)
-    for table in tables.tables(effects, study.comparison.evaluate_on):
-        shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for number, name in enumerate(table.header):
-            shown.add_column(Text(name), justify="right" if number else "left", no_wrap=True)
-        for row in table.rows:
-            # Nine columns have to fit into a terminal.
-            shown.add_row(*(Text(cell.replace(" ± ", "±")) for cell in row))
-        console.print(shown)
-        console.print(table.caption, markup=False)
-    for remark in tables.remarks(effects, groups):
-        console.print(remark, markup=False)
+    print_all(
+        study.comparison.title,
+        tables.tables(effects, study.comparison.evaluate_on),
+        tables.remarks(effects, groups),
+        cell=lambda text: text.replace(" ± ", "±"),  # nine columns have to fit
+    )
 
 
 def write(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from neuro.learning.search_study import (
     storage_errors,
 )
 from neuro.results import key_of
-from neuro.workers import WorkerDiedError, wait_for_any, workers
+from neuro.workers import Done, WorkerDiedError, each
 
 if TYPE_CHECKING:
     import optuna
@@ -289,23 +290,17 @@ def _in_processes(
     tell: Callable[[int], None],
     say: Callable[[str], None],
 ) -> None:
-    left = trials
     try:
-        with workers(min(jobs, trials)) as processes:
-            while left or any(worker.busy for worker in processes):
-                for worker in processes:
-                    if left and not worker.busy:
-                        left -= 1
-                        worker.start(_in_worker, job)
-                wait_for_any(processes, seconds=0.5)
-                for worker in processes:
-                    if not worker.has_ended():
-                        continue
-                    try:
-                        tell(worker.result())
-                    except WorkerDiedError as error:
+        with closing(each(_in_worker, [job] * trials, jobs)) as events:
+            for event in events:
+                match event:
+                    case Done(_, number, None):
+                        tell(number)
+                    case Done(_, _, WorkerDiedError() as error):
                         give_up_dead(study)
                         say(f"a candidate was lost: {error}")
+                    case Done(_, _, Exception() as error):
+                        raise error
     finally:
         give_up_dead(study)
 

@@ -105,6 +105,14 @@ def test_networks_of_a_seed_live_the_same_life(experiment):
     assert again.noisy.life.error == experiment.noisy.life.error
 
 
+def test_losses_are_those_of_the_last_batches(experiment, found):
+    awake = found.measures["awake"]
+    for name in ("noisy", "clean"):
+        assert awake[name]["loss"] == np.mean(experiment.losses[name][-50:])
+        assert awake[name]["loss"] < np.mean(experiment.losses[name][:50]) / 2
+    assert np.isnan(awake["untrained"]["loss"])
+
+
 def test_figures_have_what_they_show(found):
     for name in ("noisy_awake", "noisy_offline", "clean_awake", "clean_offline"):
         assert found.arrays[f"{name}_decoded"].shape[1] == 6
