@@ -25,9 +25,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,10 @@ def float_type(precision: str) -> np.dtype[np.floating]:
     return np.dtype("float64" if precision == "loihi" else precision)
 
 
+Items = Callable[[int], NDArray[Any]]
+"""From the number of an item of a batch to its initial values."""
+
+
 @dataclass(frozen=True, eq=False)
 class Array:
     """One named array of the program.
@@ -62,6 +66,9 @@ class Array:
         True when no step writes it (parameters, static weights).
     unit : str
         SI unit of a state variable, weight or trace, as its description says; empty: not said.
+    items : callable, optional
+        Gives the initial values of an item of a batch (random numbers); None: those of all are
+        the same.
     """
 
     name: str
@@ -69,6 +76,7 @@ class Array:
     initial: NDArray[np.generic]
     constant: bool = False
     unit: str = ""
+    items: Items | None = None
 
     @property
     def owner(self) -> str:
@@ -79,6 +87,12 @@ class Array:
     def variable(self) -> str:
         """The part of the name after the owner."""
         return self.name.partition(".")[2]
+
+    def replica(self, item: int) -> NDArray[np.generic]:
+        """Initial values as item ``item`` of a batch sees them; item 0 sees :attr:`initial`."""
+        if item == 0 or self.items is None:
+            return self.initial
+        return self.items(item).astype(self.initial.dtype)
 
     @property
     def kind(self) -> str:

@@ -44,9 +44,13 @@ class Memory:
         self._written: set[str] = set()
         self._watchers: dict[str, list[Callable[[], None]]] = {}
         for name, array in program.arrays.items():
-            value = self._tensor(array.initial)
-            if not array.constant:
-                value = value.expand(self.items, *value.shape)
+            if array.constant:
+                value = self._tensor(array.initial)
+            elif array.items is not None:
+                replicas = [array.replica(item) for item in range(self.items)]
+                value = self._tensor(np.stack(replicas))
+            else:
+                value = self._tensor(array.initial).expand(self.items, *array.initial.shape)
             self.tensors[name] = value.clone(memory_format=torch.contiguous_format)
 
     def per_item(self, name: str) -> bool:

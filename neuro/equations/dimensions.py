@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from neuro.equations.expression import (
     COMPARISON,
+    DRAWS,
     Binary,
     Call,
     Const,
@@ -90,6 +91,8 @@ def _binary(expr: Binary, known: Mapping[str, Dimension], where: str) -> Dimensi
 
 
 def _call(expr: Call, known: Mapping[str, Dimension], where: str) -> Dimension | None:
+    if expr.function in DRAWS:
+        return DIMENSIONLESS
     arguments = [dimension(a, known, where) for a in expr.args]
     if expr.function in _SAME:
         return _agree(arguments, expr, where)

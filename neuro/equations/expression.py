@@ -76,6 +76,11 @@ FUNCTIONS: Mapping[str, int] = {
     "where": 3,
 }
 
+#: Random numbers: uniform from 0 to below 1, and standard normal. Each call draws another one.
+DRAWS: Mapping[str, int] = {"rand": 0, "randn": 0}
+
+_CALLED: Mapping[str, int] = {**FUNCTIONS, **DRAWS}
+
 COMPARISON = frozenset({"<", "<=", ">", ">=", "==", "!="})
 LOGIC = frozenset({"and", "or"})
 
@@ -100,7 +105,7 @@ _BINARY_NODES: Mapping[type[ast.AST], str] = {
 MAX_DEPTH = 100
 
 
-def parse_expression(text: str, where: str = "expression") -> Expr:
+def parse_expression(text: str, where: str = "expression", *, draws: bool = False) -> Expr:
     """Parse one expression of the equation language.
 
     Parameters
@@ -109,6 +114,8 @@ def parse_expression(text: str, where: str = "expression") -> Expr:
         For example ``"(v_rest - v) / tau_m"`` or ``"v >= v_threshold and not resting"``.
     where : str
         What the text is, for error messages ("threshold of LIF").
+    draws : bool
+        Whether it may draw random numbers.
 
     Raises
     ------
@@ -120,7 +127,13 @@ def parse_expression(text: str, where: str = "expression") -> Expr:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = getattr(error, "msg", None) or str(error)
         raise EquationError(f"{where}: cannot read {text!r}: {reason}") from None
-    return _translate(tree.body, text, where, 0)
+    expression = _translate(tree.body, text, where, 0)
+    if not draws and (drawn := next((f for f in functions(expression) if f in DRAWS), None)):
+        raise EquationError(
+            f"{where}: {drawn}() in {text!r}: random numbers are drawn in 'before', 'after',"
+            " 'threshold', 'reset' and 'emits' of a neuron model; in its equations write xi"
+        )
+    return expression
 
 
 def _translate(node: ast.AST, text: str, where: str, depth: int) -> Expr:
@@ -159,11 +172,11 @@ def _translate(node: ast.AST, text: str, where: str, depth: int) -> Expr:
         case ast.Compare():
             raise refuse("chained comparison (write 'a < b and b < c')")
         case ast.Call(func=ast.Name(id=function), args=args, keywords=[]):
-            if function not in FUNCTIONS:
-                raise refuse(f"unknown function {function!r}; known: {', '.join(FUNCTIONS)}")
-            if len(args) != FUNCTIONS[function]:
+            if function not in _CALLED:
+                raise refuse(f"unknown function {function!r}; known: {', '.join(_CALLED)}")
+            if len(args) != _CALLED[function]:
                 raise refuse(
-                    f"{function} takes {FUNCTIONS[function]} argument(s), {len(args)} given,"
+                    f"{function} takes {_CALLED[function]} argument(s), {len(args)} given,"
                 )
             return Call(function, tuple(sub(a) for a in args))
         case _:
@@ -206,6 +219,14 @@ def names(expr: Expr) -> Iterator[str]:
         yield expr.id
     for child in children(expr):
         yield from names(child)
+
+
+def functions(expr: Expr) -> Iterator[str]:
+    """Every function that is called in the expression, repeats included."""
+    if isinstance(expr, Call):
+        yield expr.function
+    for child in children(expr):
+        yield from functions(child)
 
 
 def with_children(expr: Unary | Binary | Call, parts: tuple[Expr, ...]) -> Expr:

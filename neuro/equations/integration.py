@@ -16,6 +16,11 @@ exponential Euler
     step this is written ``x + (a x + b) dt exprel(a dt)``, ``exprel(z) = (e^z - 1) / z``.
 Euler
     ``x(t+dt) = x + dt f(x)``.
+
+White noise ``xi`` is one more input that is held over the step, with variance ``1 / dt``. With
+Euler's method this is that of Euler and Maruyama; with the exact method an Ornstein-Uhlenbeck
+process ``dx/dt = -x / tau + sigma sqrt(2 / tau) xi`` has, in the long run, ``tanh(h) / h`` of its
+variance, ``h = dt / (2 tau)``: 0.08 % less than all with steps of a tenth of tau.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy.core.function import AppliedUndef
 
+from neuro.equations.affine import ZERO, affine, plus, times
 from neuro.equations.evaluation import evaluate, fold
 from neuro.equations.expression import (
     FUNCTIONS,
@@ -41,7 +47,6 @@ from neuro.equations.expression import (
     Unary,
     children,
     names,
-    negate,
     with_children,
 )
 from neuro.equations.functions import exp
@@ -273,11 +278,11 @@ def _per_variable(
                 np.where(a == 0, dt, np.expm1(a * dt) / np.where(a == 0, 1.0, a))
             )
             kept = Binary("*", Name(d.name), Name(f"P_{d.name}"))
-            new.append(Statement(d.name, _plus(kept, _times(rest, Name(f"Q_{d.name}")))))
+            new.append(Statement(d.name, plus(kept, times(rest, Name(f"Q_{d.name}")))))
         else:
             rate = Name(f"_a_{d.name}")
             new.append(Statement(rate.id, slope))
-            f = _plus(Binary("*", rate, Name(d.name)), rest)
+            f = plus(Binary("*", rate, Name(d.name)), rest)
             # Not e^(a dt) - 1 divided by a: that is 0 or noise where a is small.
             reach = Binary("*", Const(dt), Call("exprel", (Binary("*", rate, Const(dt)),)))
             new.append(Statement(d.name, Binary("+", Name(d.name), Binary("*", f, reach))))
@@ -321,61 +326,10 @@ def _parts_with_calls(expr: Expr) -> list[Expr]:
 
 def _affine(d: Derivative) -> tuple[Expr, Expr] | None:
     """``(a, b)`` of ``dx/dt = a x + b`` with a, b free of x and a not zero; else None."""
-    parts = _split(d.expression, d.name)
-    if parts is None or fold(parts[0]) == _ZERO:
+    parts = affine(d.expression, d.name)
+    if parts is None or fold(parts[0]) == ZERO:
         return None
     return parts
-
-
-_ZERO, _ONE = Const(0.0), Const(1.0)
-
-
-def _split(expr: Expr, x: str) -> tuple[Expr, Expr] | None:
-    """``(a, b)`` where the expression is ``a x + b``, terms in their order; None if it is not."""
-    if x not in names(expr):
-        return _ZERO, expr
-    match expr:
-        case Name():
-            return _ONE, _ZERO
-        case Unary(op="-", operand=operand) if inner := _split(operand, x):
-            return _minus(inner[0]), _minus(inner[1])
-        case Binary(op="+" | "-" as op, left=left, right=right):
-            first, second = _split(left, x), _split(right, x)
-            if first is None or second is None:
-                return None
-            if op == "-":
-                second = _minus(second[0]), _minus(second[1])
-            return _plus(first[0], second[0]), _plus(first[1], second[1])
-        case Binary(op="*", left=left, right=right) if x not in names(left):
-            inner = _split(right, x)
-            return inner and (_times(left, inner[0]), _times(left, inner[1]))
-        case Binary(op="*" | "/" as op, left=left, right=right) if x not in names(right):
-            inner = _split(left, x)
-            return inner and (_times(inner[0], right, op), _times(inner[1], right, op))
-    return None
-
-
-def _plus(a: Expr, b: Expr) -> Expr:
-    if _ZERO in (a, b):
-        return b if a == _ZERO else a
-    if isinstance(b, Unary) and b.op == "-":
-        return Binary("-", a, b.operand)
-    return Binary("+", a, b)
-
-
-def _minus(a: Expr) -> Expr:
-    if a == _ZERO:
-        return a
-    return a.operand if isinstance(a, Unary) and a.op == "-" else negate(a)
-
-
-def _times(a: Expr, b: Expr, op: str = "*") -> Expr:
-    """``a * b`` or ``a / b``."""
-    if a == _ZERO or (op == "*" and b == _ZERO):
-        return _ZERO
-    if op == "*" and Const(-1.0) in (a, b):
-        return _minus(fold(b if a == Const(-1.0) else a))
-    return fold(Binary(op, a, b))
 
 
 # --- helpers -----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from keyword import iskeyword
 
-from neuro.equations.expression import FUNCTIONS, Binary, Expr, Name, parse_expression
+from neuro.equations.expression import DRAWS, FUNCTIONS, Binary, Expr, Name, parse_expression
 from neuro.errors import EquationError
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -16,7 +16,10 @@ _ASSIGNMENT = re.compile(
 )
 
 #: Words that cannot name a variable or parameter.
-RESERVED = frozenset({"and", "or", "not", "dt", "t", "True", "False", *FUNCTIONS})
+RESERVED = frozenset({"and", "or", "not", "dt", "t", "True", "False", *FUNCTIONS, *DRAWS})
+
+#: Names of white noise in differential equations: ``xi``, and ``xi_2`` and so on for further ones.
+NOISE = re.compile(r"xi(_[A-Za-z0-9_]+)?\Z")
 
 
 @dataclass(frozen=True)
@@ -51,22 +54,25 @@ def check_name(name: str, where: str, *, in_text: bool = True) -> str:
         raise EquationError(
             f"{where}: {name!r} is not a name (a letter, then letters, digits and underscores)"
         )
-    if name in RESERVED or (in_text and iskeyword(name)):
+    if name in RESERVED or NOISE.match(name) or (in_text and iskeyword(name)):
         raise EquationError(f"{where}: {name!r} is reserved by the equation language; rename it")
     return name
 
 
-def parse_statements(text: str, where: str) -> tuple[Statement, ...]:
-    """Parse assignments, one a line or separated by semicolons; ``#`` starts a comment."""
-    return tuple(_parse_statement(line, where) for line in _lines(text))
+def parse_statements(text: str, where: str, *, draws: bool = False) -> tuple[Statement, ...]:
+    """Parse assignments, one a line or separated by semicolons; ``#`` starts a comment.
+
+    ``draws`` says whether they may draw random numbers.
+    """
+    return tuple(_parse_statement(line, where, draws) for line in _lines(text))
 
 
-def _parse_statement(line: str, where: str) -> Statement:
+def _parse_statement(line: str, where: str, draws: bool) -> Statement:
     match = _ASSIGNMENT.match(line)
     if match is None:
         raise EquationError(f"{where}: {line!r} is not an assignment such as 'v = v_reset'")
     target = check_name(match["left"].strip(), where)
-    expression = parse_expression(match["right"], where)
+    expression = parse_expression(match["right"], where, draws=draws)
     if match["op"] != "=":
         expression = Binary(match["op"][0], Name(target), expression)
     return Statement(target, expression)

@@ -11,7 +11,7 @@ from neuro.connectivity import Connectivity
 from neuro.description import Value
 from neuro.equations.expression import Const, Expr, Name
 from neuro.network import Network
-from neuro.program import Array, float_type
+from neuro.program import Array, Items, float_type
 
 
 class Arrays:
@@ -39,10 +39,12 @@ class Arrays:
         initial: NDArray[Any] | float,
         kind: str = "float",
         unit: str = "",
+        items: Items | None = None,
     ) -> str:
         """Make an array; a scalar initial value is spread over the domain.
 
-        An array that is frozen already is taken as it is: weights can be large.
+        An array that is frozen already is taken as it is: weights can be large. ``items`` gives
+        the initial values of the items of a batch, where they differ.
         """
         floating = float_type(self.precision).name
         dtype: np.dtype[Any] = np.dtype({"float": floating, "int": "int32", "bool": "bool"}[kind])
@@ -55,7 +57,7 @@ class Arrays:
         if values.shape != shape or values.flags.writeable or not values.flags.c_contiguous:
             values = np.broadcast_to(values, shape).copy()
             values.flags.writeable = False
-        self.arrays[name] = Array(name, domain, values, unit=unit)
+        self.arrays[name] = Array(name, domain, values, unit=unit, items=items)
         return name
 
     def constant(self, name: str, domain: str, value: Value) -> Expr:

@@ -11,8 +11,10 @@ from neuro.distributions import Distribution
 from neuro.equations.evaluation import fold
 from neuro.equations.expression import Binary, Call, Const, Expr, Name, names, substitute
 from neuro.equations.integration import integrate
+from neuro.equations.statements import Statement
 from neuro.errors import CompileError
 from neuro.lowering.arrays import Arrays
+from neuro.lowering.draws import Draws
 from neuro.lowering.projections import delay_steps, payload
 from neuro.members import Population
 from neuro.neurons import NeuronModel
@@ -41,6 +43,13 @@ class Neurons:
             )
             made.array(f"{name}.{d.name}", name, initial, unit=d.unit)
         self.ports = {port: self.port(port) for port in model.ports}
+        self.draws = Draws(made, population)
+        self.kept_draws: list[Assign] = []
+        condition = model.threshold_condition
+        self.condition = None if condition is None else self.read_later(condition)
+        self.resets = [
+            Statement(s.target, self.read_later(s.expression)) for s in model.reset_statements
+        ]
         self.refractory = self.refractory_steps()
         if self.refractory is not None:
             made.array(f"{name}.refractory", name, 0, "int")
@@ -83,7 +92,9 @@ class Neurons:
             return self.ports[name]
         if name in self.constants:
             return self.made.constant(f"{owner}.{name}", owner, self.constants[name])
-        if name.startswith("_"):
+        if name in self.model.noises:
+            return Name(f"_{name}")
+        if name.startswith("_") or "." in name:  # local to the step, or drawn for another
             return Name(name)
         return Name(f"{owner}.{name}")
 
@@ -107,9 +118,13 @@ class Neurons:
             return coefficients[name] if name in coefficients else self.resolve(name)
 
         assigns: list[Assign] = []
+        for noise in model.noises:  # held over the step
+            assigns += self.draws.normal(f"_{noise}", self.made.dt**-0.5)
         statements = (*model.before_statements, *integration.statements, *model.after_statements)
         for s in statements:
-            expression = fold(substitute(s.expression, resolve))
+            drawn, expression = self.draws.local(s.expression)
+            assigns += drawn
+            expression = fold(substitute(expression, resolve))
             target = s.target if s.target.startswith("_") else f"{owner}.{s.target}"
             if expression != Name(target):  # a port without projections
                 assigns.append(Assign(target, expression))
@@ -119,7 +134,7 @@ class Neurons:
             counter = Name(f"{owner}.refractory")
             one_less = Binary("-", counter, Const(1.0))
             assigns.insert(0, Assign(counter.id, Call("max", (one_less, Const(0.0)))))
-        assigns += self.emit()
+        assigns += [*self.emit(), *self.kept_draws]
         return [Update(owner, tuple(assigns))] if assigns else []
 
     def emit(self) -> list[Assign]:
@@ -137,8 +152,17 @@ class Neurons:
             for k in range(1, max(delays, default=0) + 1)
         ]
         shifts = [Assign(after, Name(before)) for before, after in pairwise(lines)]
-        value = fold(substitute(self.model.emits_expression, self.resolve))
-        return [*reversed(shifts), Assign(lines[0], value)] if lines else []
+        if not lines:
+            return []
+        drawn, expression = self.draws.local(self.model.emits_expression)
+        value = fold(substitute(expression, self.resolve))
+        return [*drawn, *reversed(shifts), Assign(lines[0], value)]
+
+    def read_later(self, expression: Expr) -> Expr:
+        """An expression of threshold or reset: all units draw for it at the end of the update."""
+        drawn, expression = self.draws.kept(expression)
+        self.kept_draws += drawn
+        return expression
 
     def hold(self, assign: Assign) -> Assign:
         """A held variable keeps its value while the unit is refractory."""
@@ -151,9 +175,9 @@ class Neurons:
     def threshold(self) -> list[Step]:
         """The condition for a spike; empty for a model that never spikes."""
         owner = self.population.name
-        if self.model.threshold_condition is None:
+        if self.condition is None:
             return []
-        condition = fold(substitute(self.model.threshold_condition, self.resolve))
+        condition = fold(substitute(self.condition, self.resolve))
         if self.refractory is not None:
             free = Binary("==", Name(f"{owner}.refractory"), Const(0.0))
             condition = Binary("and", condition, free)
@@ -164,7 +188,7 @@ class Neurons:
         owner = self.population.name
         assigns = [
             Assign(f"{owner}.{s.target}", fold(substitute(s.expression, self.resolve)))
-            for s in self.model.reset_statements
+            for s in self.resets
         ]
         if self.refractory is not None:
             assigns.append(Assign(f"{owner}.refractory", self.refractory))

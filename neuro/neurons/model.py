@@ -9,10 +9,12 @@ import numpy as np
 
 from neuro.description import Described, Parameter, Value
 from neuro.distributions import Distribution
+from neuro.equations.affine import affine
 from neuro.equations.dimensions import check_assignment, dimension
 from neuro.equations.expression import Expr, is_condition, names, parse_expression
 from neuro.equations.methods import METHODS
 from neuro.equations.statements import (
+    NOISE,
     Derivative,
     Statement,
     check_name,
@@ -35,7 +37,10 @@ class NeuronModel(Described):
     ----------
     equations : str
         Differential equations, one a line: ``"dv/dt = (v_rest - v) / tau_m : volt"``; a line
-        ``"y : volt"`` declares a variable that only statements change.
+        ``"y : volt"`` declares a variable that only statements change. ``xi`` is white noise
+        (unit ``second ** -0.5``, of each unit its own), to be added with a factor that holds no
+        variable: ``"dv/dt = -v / tau + sigma * sqrt(2 / tau) * xi : volt"``; ``xi_2`` and so on
+        are further noises.
     parameters : mapping of str to (value, unit) or value
         Numbers in SI units or quantities; one for all units or one per unit.
     inputs : mapping of str to str
@@ -46,7 +51,9 @@ class NeuronModel(Described):
     current : str
         Unit of ``I_syn``.
     before, after : str
-        Statements run before and after integration, e.g. ``"v += delta"``.
+        Statements run before and after integration, e.g. ``"v += delta"``. As threshold, reset
+        and emits they may draw random numbers, a new one at every ``rand()`` (uniform, from 0 to
+        below 1) and ``randn()`` (standard normal): ``threshold="rand() < p"``.
     threshold : str
         Condition for a spike, e.g. ``"v >= v_threshold"``; empty: never.
     reset : str
@@ -121,12 +128,14 @@ class NeuronModel(Described):
             raise EquationError(
                 f"{name}: the synapses give a current, but no equation reads {INPUT_CURRENT}"
             )
-        self._before = parse_statements(before, f"'before' of {name}")
+        self._before = parse_statements(before, f"'before' of {name}", draws=True)
         text = "\n".join([*(p.after for p in parts), after])
-        self._after = parse_statements(text, f"'after' of {name}")
-        self._reset = parse_statements(reset, f"reset of {name}")
-        self._threshold = parse_expression(threshold, f"threshold of {name}") if threshold else None
-        self._emits = parse_expression(emits, f"emits of {name}") if emits else None
+        self._after = parse_statements(text, f"'after' of {name}", draws=True)
+        self._reset = parse_statements(reset, f"reset of {name}", draws=True)
+        self._threshold = (
+            parse_expression(threshold, f"threshold of {name}", draws=True) if threshold else None
+        )
+        self._emits = parse_expression(emits, f"emits of {name}", draws=True) if emits else None
         self._variables = {
             d.name: dimension_of(d.unit, f"d{d.name}/dt of {name}") for d in self._derivatives
         }
@@ -172,6 +181,12 @@ class NeuronModel(Described):
     def variables(self) -> tuple[str, ...]:
         """State variables, in order."""
         return tuple(self._variables)
+
+    @property
+    def noises(self) -> tuple[str, ...]:
+        """Names of white noise in the equations, in order."""
+        used = (name for d in self._derivatives for name in names(d.expression))
+        return tuple(dict.fromkeys(name for name in used if NOISE.match(name)))
 
     @property
     def before_statements(self) -> tuple[Statement, ...]:
@@ -245,10 +260,12 @@ class NeuronModel(Described):
                     raise EquationError(f"{name}: {min(group & other)!r} is declared twice")
         known = {**self._variables, **self._parameter_units, **ports}
         time = dimension_of("second", name)
+        noises = dict.fromkeys(self.noises, time.power(-0.5))
         for d in self._derivatives:
             where = f"d{d.name}/dt of {name}"
             slope = self._variables[d.name] / time
-            check_assignment(f"d{d.name}/dt", d.expression, slope, known, where)
+            check_assignment(f"d{d.name}/dt", d.expression, slope, {**known, **noises}, where)
+            self._check_additive(d, where)
         for title, statements in (
             ("before", self._before),
             ("after", self._after),
@@ -265,24 +282,7 @@ class NeuronModel(Described):
                     raise EquationError(f"{where}: the input {min(found)!r} is not read in a reset")
                 expected = self._variables[s.target]
                 check_assignment(s.target, s.expression, expected, known, where)
-        if self._threshold is not None:
-            where = f"threshold of {name}"
-            if not is_condition(self._threshold):
-                raise EquationError(
-                    f"{where}: {self.threshold!r} is not a condition such as 'v > 1'"
-                )
-            if found := set(names(self._threshold)) & set(ports):
-                raise EquationError(f"{where}: the input {min(found)!r} is not read there")
-            dimension(self._threshold, known, where)
-        elif self.emits:
-            raise EquationError(f"{name}: emits without a threshold: there are no events; give one")
-        elif self.reset:
-            raise EquationError(f"{name}: a reset without a threshold never happens; give both")
-        if self._emits is not None:
-            where = f"emits of {name}"
-            if found := set(names(self._emits)) & set(ports):
-                raise EquationError(f"{where}: the input {min(found)!r} is not read there")
-            dimension(self._emits, known, where)
+        self._check_events(known)
         if self.refractory:
             if self._parameter_units.get(self.refractory) != time:
                 raise EquationError(
@@ -297,6 +297,39 @@ class NeuronModel(Described):
         for variable in self.held:
             if variable not in self._variables:
                 raise EquationError(f"held of {name}: {variable!r} is not a state variable")
+
+    def _check_additive(self, d: Derivative, where: str) -> None:
+        """Noise is added: what it is multiplied with holds no variable, nor other noise."""
+        for noise in self.noises:
+            parts = affine(d.expression, noise)
+            factor = set(names(parts[0])) if parts else {noise}
+            if found := factor & {*self._variables, *self.noises}:
+                raise EquationError(
+                    f"{where}: noise {noise} with a factor that depends on {min(found)!r};"
+                    " noise can be added only, times parameters and inputs (in 'after',"
+                    " randn() can be used in any way)"
+                )
+
+    def _check_events(self, known: Mapping[str, Dimension]) -> None:
+        name, ports = self.name, set(self._ports)
+        if self._threshold is not None:
+            where = f"threshold of {name}"
+            if not is_condition(self._threshold):
+                raise EquationError(
+                    f"{where}: {self.threshold!r} is not a condition such as 'v > 1'"
+                )
+            if found := set(names(self._threshold)) & ports:
+                raise EquationError(f"{where}: the input {min(found)!r} is not read there")
+            dimension(self._threshold, known, where)
+        elif self.emits:
+            raise EquationError(f"{name}: emits without a threshold: there are no events; give one")
+        elif self.reset:
+            raise EquationError(f"{name}: a reset without a threshold never happens; give both")
+        if self._emits is not None:
+            where = f"emits of {name}"
+            if found := set(names(self._emits)) & ports:
+                raise EquationError(f"{where}: the input {min(found)!r} is not read there")
+            dimension(self._emits, known, where)
 
 
 def read_number(

@@ -207,3 +207,61 @@ def user_model(w: Weights) -> nr.Network:
     model_scaled = driven(w, model, 0.8)
     model_scaled.record("out", "phase")
     return model_scaled
+
+
+@scenario()
+def random_numbers(w: Weights) -> nr.Network:
+    """White noise in equations (exact, Euler), and random numbers in every text of a model."""
+    net = driven(w, noisy_lif("auto"), 0.4)
+    coarse = net.population("coarse", noisy_lif("Euler"), SIZE)
+    net.connect("in", coarse, w(20, SIZE, high=0.4), port="exc", name="to_coarse")
+    model = nr.NeuronModel(
+        "v : 1\n w : 1",
+        inputs={"drive": "1"},
+        before="v += 0.2 * drive; v = v + 0.05 * randn()",
+        after="w = 0.9 * w + 0.1 * rand()",
+        threshold="rand() < exp(v - 3) and w > 0.4 * rand()",
+        reset="v = v * rand() - 0.1 * randn()",
+        name="stochastic cell",
+    )
+    stochastic = net.population("stochastic", model, SIZE)
+    net.connect("in", stochastic, w(20, SIZE), name="to_stochastic")
+    net.record("out", "v")
+    net.record(stochastic, "v")
+    return net
+
+
+def noisy_lif(integrator: str) -> nr.NeuronModel:
+    """A LIF with a current and two noises."""
+    return nr.NeuronModel(
+        """
+        dv/dt = (I_syn - v) / tau + sigma * sqrt(2 / tau) * xi : volt
+        dslow/dt = -slow / tau_slow + 0.5 * xi_slow * sigma / sqrt(tau_slow) : volt
+        """,
+        parameters={
+            "tau": (20e-3, "second"),
+            "tau_slow": (np.linspace(50e-3, 90e-3, SIZE), "second"),
+            "sigma": (0.4, "volt"),
+            "t_ref": (3e-3, "second"),
+        },
+        synapses={"exc": nr.Exponential(4e-3)},
+        threshold="v + slow >= 1",
+        reset="v = 0",
+        refractory="t_ref",
+        held=("v",),
+        integrator=integrator,
+        name="noisy LIF",
+    )
+
+
+@scenario(static=False)
+def random_numbers_in_events(w: Weights) -> nr.Network:
+    """Events that carry a random number, with a delay."""
+    model = nr.NeuronModel(
+        "u : 1", after="u = rand()", threshold="u > 0.8", emits="u + 0.1 * randn()", name="emitter"
+    )
+    net = nr.Network("random events", seed=8)
+    emitter = net.population("emitter", model, SIZE)
+    target = net.population("out", nr.LIF(), 5)
+    net.connect(emitter, target, w(SIZE, 5), delay=3e-3)
+    return net
