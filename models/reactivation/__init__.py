@@ -8,7 +8,7 @@ module                         what
 :mod:`.network`                encoder, noisy units, decoder
 :mod:`.training`               minimises the error of what is reported; resumes
 :mod:`.life`                   the network awake and offline, decoded
-:mod:`.spiking`                the trained network as pools of integrate-and-fire cells
+:mod:`.spiking`                the trained network in spikes: pools of cells
 :mod:`.experiment`             all conditions of a seed (``neuro reactivate``)
 ============================== ================================================================
 

@@ -22,7 +22,7 @@ from neuro.analysis.reactivation import (
 from neuro.learning.reactivation_settings import ReactivationSettings
 from neuro.models.reactivation.life import Life, Rates, Runner, awake, offline
 from neuro.models.reactivation.network import NoisyRNN
-from neuro.models.reactivation.spiking import Spikes
+from neuro.models.reactivation.spiking import Pools, Spikes
 from neuro.models.reactivation.tasks import Task, Trajectories
 from neuro.models.reactivation.training import Training, make_network, make_task, train
 from neuro.progress import Progress
@@ -290,9 +290,7 @@ def _times(experiment: Experiment, dreams: Mapping[str, Stretch]) -> dict[str, S
     }
 
 
-def _arrays(
-    experiment: Experiment, dreams: Mapping[str, Stretch]
-) -> dict[str, NDArray[Any]]:
+def _arrays(experiment: Experiment, dreams: Mapping[str, Stretch]) -> dict[str, NDArray[Any]]:
     """Trajectories and overlays, thinned out."""
     found: dict[str, NDArray[Any]] = {}
     draw = stream(experiment.seed, "reactivation figures")
@@ -308,26 +306,29 @@ def _arrays(
         flat = states.reshape(-1, states.shape[-1])
         chosen = draw.choice(len(flat), min(POINTS, len(flat)), replace=False)
         found[f"{when.replace(' ', '_')}_projected"] = main.project(flat[chosen]).astype("f4")
-        outputs = experiment.noisy.network.outputs(
-            experiment.noisy.network.tensor(flat[chosen])
-        )
+        outputs = experiment.noisy.network.outputs(experiment.noisy.network.tensor(flat[chosen]))
         found[f"{when.replace(' ', '_')}_colour"] = experiment.task.decode(outputs).astype("f4")
     return found
 
 
-def in_spikes(experiment: Experiment, backend: str) -> dict[str, Any]:
+def in_spikes(experiment: Experiment, backend: str, pools: str = "integrate") -> dict[str, Any]:
     """The trained networks as rates and in spikes, from the same starts, for a shorter time.
+
+    Stochastic cells are never without noise: there is no condition without, and awake the network
+    that was trained without has the cells that the noise of the other asks for.
 
     Parameters
     ----------
     experiment : Experiment
     backend : str
         What simulates the spikes.
+    pools : {"integrate", "stochastic"}
+        Kind of cells.
 
     Returns
     -------
     dict
-        ``backend``; ``awake``: for ``noisy`` and ``clean`` the error as ``rate`` and in
+        ``backend``; ``pools``; ``awake``: for ``noisy`` and ``clean`` the error as ``rate`` and in
         ``spikes``; ``conditions``: of each the measures as ``rate`` and in ``spikes``.
     """
     task, settings, seed = experiment.task, experiment.settings, experiment.seed
@@ -338,10 +339,25 @@ def in_spikes(experiment: Experiment, backend: str) -> dict[str, Any]:
         generator = stream(seed, f"reactivation spikes, {name}")
         return {
             "rate": Rates(subject.network, noise, generator),
-            "spikes": Spikes(subject.network, noise, backend, seed=seed),
+            "spikes": spiking(subject, noise),
         }
 
-    found: dict[str, Any] = {"backend": backend, "awake": {}, "conditions": {}}
+    def spiking(subject: Subject, noise: float) -> Spikes:
+        if pools == "integrate":
+            return Spikes(subject.network, noise, backend, seed=seed)
+        drawing = Pools.as_noisy_as(
+            noise or settings.noise,
+            leak=settings.leak,
+            drive=float(subject.life.stretch.states.mean()),
+        )
+        return Spikes(subject.network, 0.0, backend, pools=drawing, seed=seed)
+
+    found: dict[str, Any] = {
+        "backend": backend,
+        "pools": pools,
+        "awake": {},
+        "conditions": {},
+    }
     lives: dict[str, dict[str, Life]] = {}
     for who in ("noisy", "clean"):
         subject: Subject = getattr(experiment, who)
@@ -352,6 +368,8 @@ def in_spikes(experiment: Experiment, backend: str) -> dict[str, Any]:
         }
         found["awake"][who] = {how: life.error for how, life in lives[who].items()}
     for name, (who, gain) in SPIKING.items():
+        if pools == "stochastic" and gain == 0.0:
+            continue
         subject = getattr(experiment, who)
         lived = subject.lived.first(count)
         found["conditions"][name] = {
@@ -405,6 +423,7 @@ def run_seed(
     *,
     bias: str = "unbiased",
     spiking: str | None = None,
+    pools: str = "integrate",
     device: str = "cpu",
     progress: Progress | None = None,
     checkpoints: Path | None = None,
@@ -420,6 +439,8 @@ def run_seed(
         ``biased`` holds the others, and ``divergence_matrix`` compares all.
     spiking : str, optional
         Backend on which the first networks also run in spikes (``spiking``).
+    pools : {"integrate", "stochastic"}
+        Kind of cells in spikes.
     device, progress, checkpoints
         See :func:`prepare`.
     """
@@ -434,7 +455,7 @@ def run_seed(
     measures = {"seed": seed, **first.measures}
     arrays = dict(first.arrays)
     if spiking is not None:
-        measures["spiking"] = in_spikes(made[0], spiking)
+        measures["spiking"] = in_spikes(made[0], spiking, pools)
     if len(made) == 2:
         second = outcome(made[1])
         measures["biased"] = second.measures

@@ -15,7 +15,15 @@ of 0.15). Each cell counts up the drive J of its unit,
 so that a cell spikes :math:`\rho \max(J, 0)` times a second, exactly in the mean: the floor keeps
 inhibition from piling up, the subtractive reset loses nothing. Noise comes as spikes too: pairs of
 Poisson sources, one adds what the other takes away, whose variance over a step is that of the rate
-network's noise. So a network holds no random numbers of its own and spikes alike on every backend.
+network's noise.
+
+Pools of stochastic cells are noisy by themselves: in each time step a cell spikes with probability
+:math:`\rho d \max(J, 0)`, so that r varies in a step of the rate network by
+:math:`a^2 J / (K \rho D)`, D seconds long. The number of cells is chosen by the noise that is
+wanted (:meth:`Pools.as_noisy_as`); twice the noise are half as many. This noise grows with the
+drive, and what is silent has none.
+
+Either way the network spikes alike on every backend.
 
 Trajectories lie side by side in one network, as blocks that nothing connects.
 """
@@ -23,7 +31,7 @@ Trajectories lie side by side in one network, as blocks that nothing connects.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -50,12 +58,17 @@ LARGEST = 0.9
 """Largest probability of a spike in a time step to which noise may come."""
 
 
+KINDS = ("integrate", "stochastic")
+"""Cells that integrate and fire, or that draw."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pools:
     r"""How units become pools.
 
     Attributes
     ----------
+    kind : {"integrate", "stochastic"}
     cells : int
         K, cells of a unit.
     rate : float
@@ -66,12 +79,17 @@ class Pools:
         Hertz of a source of noise; fewer and larger kicks are as good in the sum.
     """
 
+    kind: str = "integrate"
     cells: int = 8
     rate: float = 40.0
     substeps: int = 20
     noise_rate: float = 100.0
 
     def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise DescriptionError(
+                f"Pools kind {self.kind!r} is unknown; choose {', '.join(KINDS)}"
+            )
         for name in ("cells", "substeps"):
             if getattr(self, name) < 1:
                 raise DescriptionError(f"Pools {name}: {getattr(self, name)}; at least 1")
@@ -82,6 +100,39 @@ class Pools:
                 f"Pools noise_rate: {self.noise_rate:g} Hz is {self.noise_rate * self.dt:g} spikes"
                 f" in a step of {self.dt:g} s; above 0 and at most {LARGEST / self.dt:g} Hz"
             )
+
+    @classmethod
+    def as_noisy_as(cls, noise: float, *, leak: float, drive: float, **others: Any) -> Pools:
+        r"""Stochastic pools with as many cells as give a state a noise.
+
+        Parameters
+        ----------
+        noise : float
+            s, standard deviation in a step of the rate network; above 0.
+        leak : float
+            a.
+        drive : float
+            Mean of max(J, 0), which is about the mean state.
+        **others
+            Further attributes.
+
+        Returns
+        -------
+        Pools
+            With :math:`K = a^2 \langle J \rangle / (s^2 \rho D)`, at least 1.
+
+        Raises
+        ------
+        DescriptionError
+            Without noise: cells that draw are never without.
+        """
+        if noise <= 0:
+            raise DescriptionError(
+                f"Pools.as_noisy_as noise: {noise:g}; above 0, stochastic cells always are noisy"
+            )
+        made = cls(kind="stochastic", **others)
+        count = leak**2 * drive / (noise**2 * made.rate * STEP)
+        return replace(made, cells=max(1, round(count)))
 
     @property
     def dt(self) -> float:
@@ -111,7 +162,8 @@ def spiking_network(
     trajectories : int
         Copies of it, side by side.
     noise : float
-        Standard deviation of the noise of a state in a step of the rate network.
+        Standard deviation of the noise of a state in a step of the rate network, besides that of
+        the cells.
     pools : Pools, optional
     seed : int
         Of noise and of the cells' first potentials.
@@ -144,7 +196,8 @@ def spiking_network(
     moved = net.population("inputs", _emitter(), copies * len(w["inputs"]))
     drive = net.population("drive", _drive(bias), copies * n)
     units = net.population("units", _unit(leak), copies * n)
-    cells = net.population("pool", _cell(pools.rate * pools.dt), copies * n * pools.cells)
+    make = _stochastic if pools.kind == "stochastic" else _integrator
+    cells = net.population("pool", make(pools.rate * pools.dt), copies * n * pools.cells)
     members = scipy.sparse.kron(
         scipy.sparse.eye_array(copies * n), np.ones((1, pools.cells)), format="csr"
     )
@@ -194,7 +247,18 @@ def _unit(leak: float) -> NeuronModel:
     )
 
 
-def _cell(gain: float) -> NeuronModel:
+def _stochastic(gain: float) -> NeuronModel:
+    return NeuronModel(
+        "chance : 1",
+        parameters={"gain": gain},
+        inputs={"drive": "1"},
+        before="chance = gain * drive",
+        threshold="rand() < chance",
+        name="stochastic cell",
+    )
+
+
+def _integrator(gain: float) -> NeuronModel:
     return NeuronModel(
         "v : 1",
         parameters={"gain": gain},

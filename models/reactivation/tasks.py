@@ -80,9 +80,7 @@ class Task(ABC):
         self.cells = cells
 
     @abstractmethod
-    def trajectories(
-        self, count: int, steps: int, generator: np.random.Generator
-    ) -> Trajectories:
+    def trajectories(self, count: int, steps: int, generator: np.random.Generator) -> Trajectories:
         """Draw trajectories."""
 
     @abstractmethod
@@ -117,9 +115,7 @@ class HeadDirection(Task):
         self.biased = biased
         self.preferred = -np.pi + 2 * np.pi * np.arange(cells) / cells
 
-    def trajectories(
-        self, count: int, steps: int, generator: np.random.Generator
-    ) -> Trajectories:
+    def trajectories(self, count: int, steps: int, generator: np.random.Generator) -> Trajectories:
         """Draw trajectories from all headings alike."""
         start = generator.uniform(-np.pi, np.pi, count)
         turns = generator.normal(0.0, TURN, (steps, count))
@@ -154,9 +150,7 @@ class AnchoredHeadDirection(HeadDirection):
     def __init__(self, cells: int = 512) -> None:
         super().__init__(cells)
 
-    def trajectories(
-        self, count: int, steps: int, generator: np.random.Generator
-    ) -> Trajectories:
+    def trajectories(self, count: int, steps: int, generator: np.random.Generator) -> Trajectories:
         """Draw trajectories that begin in the stationary law."""
         heading = generator.uniform(-np.pi, np.pi, count)
         noise = generator.normal(0.0, TURN, (self.burn_in + steps, count))
@@ -204,9 +198,7 @@ class Position(Task):
         half = self.side / 2
         self.places = stream(seed, "place cells").uniform(-half, half, (cells, 2))
 
-    def trajectories(
-        self, count: int, steps: int, generator: np.random.Generator
-    ) -> Trajectories:
+    def trajectories(self, count: int, steps: int, generator: np.random.Generator) -> Trajectories:
         """Draw trajectories from all positions in the box alike."""
         half = self.side / 2
         place = generator.uniform(-half, half, (count, 2))

@@ -119,9 +119,7 @@ class Training:
             self._step(len(self.losses))
             meter.advance(1)
             done = len(self.losses)
-            if checkpoint is not None and (
-                done % KEPT_EVERY == 0 or done == self.settings.batches
-            ):
+            if checkpoint is not None and (done % KEPT_EVERY == 0 or done == self.settings.batches):
                 self._save(checkpoint)
 
     def _step(self, batch: int) -> None:

@@ -16,7 +16,7 @@ from neuro.cli._errors import InterruptedJobError
 from neuro.errors import JobError
 from neuro.learning.reactivation_settings import ReactivationSettings
 from neuro.models.reactivation.experiment import BIASES, SeedOutcome, run_seed
-from neuro.models.reactivation.spiking import spiking_network
+from neuro.models.reactivation.spiking import Pools, spiking_network
 from neuro.models.reactivation.training import make_network, make_task
 from neuro.progress import Bar
 from neuro.provenance import code_fingerprint
@@ -41,6 +41,8 @@ class Request:
     bias : {"unbiased", "biased", "both"}
     spiking : str or None
         Backend that runs the networks in spikes as well.
+    pools : {"integrate", "stochastic"}
+        Their cells.
     seeds : tuple of int
     device : str
     """
@@ -48,6 +50,7 @@ class Request:
     settings: ReactivationSettings
     bias: str
     spiking: str | None
+    pools: str
     seeds: tuple[int, ...]
     device: str = "cpu"
 
@@ -62,7 +65,10 @@ class Request:
                     f"--spiking has noise of mean 0, not {self.settings.noise_kind}; leave out one"
                     " of --spiking and --noise"
                 )
-            spiking_network(make_network(self.settings, task, 0, "cpu"))
+            untrained = make_network(self.settings, task, 0, "cpu")
+            spiking_network(untrained, pools=Pools(kind=self.pools))
+        elif self.pools != "integrate":
+            raise JobError(f"--pools {self.pools}: cells of networks in spikes; add --spiking")
 
     @property
     def batches(self) -> int:
@@ -75,6 +81,7 @@ class Request:
             "settings": self.settings.to_json(),
             "bias": self.bias,
             "spiking": self.spiking,
+            "pools": self.pools,
             "device": self.device,
             "code": code_fingerprint(),
             "versions": versions(),
@@ -112,6 +119,7 @@ def _work(item: _Item) -> SeedOutcome:
             item.seed,
             bias=item.request.bias,
             spiking=item.request.spiking,
+            pools=item.request.pools,
             device=item.request.device,
             progress=_Reported(),
             checkpoints=item.checkpoints,

@@ -19,7 +19,7 @@ FORMAT = 1
 
 SHOWN: Mapping[str, str] = {
     "kl": "KL",
-    "kl_frozen": "KL frozen",
+    "kl_frozen": "frozen",
     "step_ratio": "step",
     "spread": "spread",
     "resultant": "resultant",
@@ -30,23 +30,24 @@ SHOWN: Mapping[str, str] = {
 """Measures of the table, with the heads of their columns."""
 
 LABELS: Mapping[str, str] = {
-    "noisy_k1": "trained noisy, k = 1",
-    "noisy_sqrt2": "… k = √2",
-    "noisy_k2": "… k = 2",
-    "noisy_k0": "… k = 0",
-    "clean_no_noise": "trained clean, k = 0",
-    "clean_noise": "… k = √2",
-    "clean_snr_matched": "… SNR matched",
+    "noisy_k1": "noisy, k = 1",
+    "noisy_sqrt2": "noisy, k = √2",
+    "noisy_k2": "noisy, k = 2",
+    "noisy_k0": "noisy, k = 0",
+    "clean_no_noise": "clean, k = 0",
+    "clean_noise": "clean, k = √2",
+    "clean_snr_matched": "clean, SNR matched",
     "untrained": "untrained, k = √2",
 }
 
 CAPTION = (
-    "Offline life, with noise k times that of training, against waking life; over seeds. KL: "
-    "divergence of what is decoded, in nats, beside that of the frozen start (a low one says "
-    "little if the frozen one is low too). step: mean distance of consecutive decoded states, over "
-    "that awake. off: part of the variance of states outside the waking components that hold 95 %. "
-    "peak: largest output, over that awake. SNR matched: noise as large beside the states as √2 "
-    "times that of training is beside those of the network trained with it."
+    "Offline life of networks trained with noise and without (clean), with noise k times that of "
+    "training, against waking life; over seeds. KL: divergence of what is decoded, in nats, beside "
+    "that of the frozen start (a low one says little if the frozen one is low too). step: mean "
+    "distance of consecutive decoded states, over that awake. off: part of the variance of states "
+    "outside the waking components that hold 95 %. peak: largest output, over that awake. SNR "
+    "matched: noise as large beside the states as √2 times that of training is beside those of the "
+    "network trained with it."
 )
 
 LIMITS = (
@@ -119,6 +120,8 @@ def _conditions(seeds: Sequence[Mapping[str, Any]], caption: str) -> Table:
     return Table(["offline", *(SHOWN[m] for m in shown)], rows, caption)
 
 
+CELLS: Mapping[str, str] = {"integrate": "integrate-and-fire", "stochastic": "stochastic"}
+
 SPIKING_SHOWN = ("kl", "step", "peak_ratio")
 
 
@@ -137,7 +140,7 @@ def _spiking(seeds: Sequence[Mapping[str, Any]]) -> Table:
     head = ["error", "spikes", "KL", "spikes", "step", "spikes", "peak", "spikes"]
     caption = (
         f"The same networks as rates and, beside each number, in spikes on {seeds[0]['backend']}: "
-        "pools of integrate-and-fire cells, the same starts, at most 200 steps offline."
+        f"pools of {CELLS[seeds[0]['pools']]} cells, the same starts, at most 200 steps offline."
     )
     return Table(["in spikes", *head], rows, caption)
 

@@ -59,14 +59,18 @@ def reactivate(
         str | None,
         typer.Option(
             metavar="BACKEND",
-            help="Run the trained networks in spikes as well, each unit a pool of "
-            "integrate-and-fire cells, on reference, torch, brian2, lava or another name of "
-            "'neuro backends'.",
+            help="Run the trained networks in spikes as well, each unit a pool of cells, on "
+            "reference, torch, brian2, lava or another name of 'neuro backends'.",
         ),
     ] = None,
-    seeds: Annotated[
-        str, typer.Option(help="Runs: A-B (both included) or one number.")
-    ] = "0-1",
+    pools: Annotated[
+        str,
+        typer.Option(
+            help="Cells of a pool: integrate, which integrate and fire and get noise as spikes; "
+            "or stochastic, which draw, as many as are as noisy."
+        ),
+    ] = "integrate",
+    seeds: Annotated[str, typer.Option(help="Runs: A-B (both included) or one number.")] = "0-1",
     preset: Annotated[
         str,
         typer.Option(
@@ -129,6 +133,7 @@ def reactivate(
         settings=settings.with_values(parse_settings(setting or [])),
         bias=bias or ("both" if task == "position" else "unbiased"),
         spiking=spiking,
+        pools=pools,
         seeds=parse_seeds(seeds),
         device=device,
     )

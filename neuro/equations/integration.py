@@ -141,9 +141,7 @@ def integrate(
 # --- exact -------------------------------------------------------------------------------------
 
 
-def _linear(
-    derivatives: Sequence[Derivative], constants: Mapping[str, Value]
-) -> list[Derivative]:
+def _linear(derivatives: Sequence[Derivative], constants: Mapping[str, Value]) -> list[Derivative]:
     """The largest set of equations that are linear, with constant coefficients, in themselves."""
     symbolic: dict[str, sympy.Expr] = {}
     for d in derivatives:

@@ -60,8 +60,7 @@ def plasticity(
         names.traces(derivatives, rule.initial, side)
         decay += names.decay(derivatives, rule.parameters, side, where)
     flags: dict[str, str | None] = {
-        side: names.flag(side) if rule.uses(f"{side}_spike") else None
-        for side in ("pre", "post")
+        side: names.flag(side) if rule.uses(f"{side}_spike") else None for side in ("pre", "post")
     }
 
     def assigns(statements: tuple[Statement, ...]) -> tuple[Assign, ...]:

@@ -125,9 +125,7 @@ class SigmaDelta(NeuronModel):
         f.
     """
 
-    def __init__(
-        self, threshold: Any = 0.1, bias: Any = 0.0, activation: str = "relu"
-    ) -> None:
+    def __init__(self, threshold: Any = 0.1, bias: Any = 0.0, activation: str = "relu") -> None:
         f = _activation(activation, "(x + bias)", "SigmaDelta")
         super().__init__(
             "x : 1; y : 1; sent : 1",

@@ -74,6 +74,8 @@ def test_seeds_do_not_depend_on_each_other(run, tmp_path):
         (["--spiking", "abacus"], "unknown --spiking 'abacus'; choose one of"),
         (["--spiking", "torch", "--set", "activation=tanh"], "leaky with activation tanh"),
         (["--spiking", "torch", "--noise", "uniform01"], "--spiking has noise of mean 0"),
+        (["--pools", "stochastic"], "cells of networks in spikes; add --spiking"),
+        (["--spiking", "torch", "--pools", "odd"], "Pools kind 'odd' is unknown"),
         (["--jobs", "0"], "--jobs 0: give at least 1"),
         (["--set", "kind=lstm"], "network 'lstm' is unknown"),
     ],

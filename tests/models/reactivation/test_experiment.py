@@ -70,12 +70,16 @@ def test_what_the_claim_says_even_of_small_networks(found):
     assert spreads == sorted(spreads)
 
 
-def test_the_networks_in_spikes(experiment, monkeypatch):
+@pytest.mark.parametrize("pools", ["integrate", "stochastic"])
+def test_the_networks_in_spikes(experiment, pools, monkeypatch):
     monkeypatch.setattr("neuro.models.reactivation.experiment.SPIKING_TRAJECTORIES", 40)
     monkeypatch.setattr("neuro.models.reactivation.experiment.SPIKING_STEPS", 40)
-    found = in_spikes(experiment, "torch")
+    found = in_spikes(experiment, "torch", pools)
     assert found["backend"] == "torch"
-    assert set(found["conditions"]) == {"noisy_k0", "noisy_k1", "noisy_sqrt2", "clean_noise"}
+    conditions = {"noisy_k1", "noisy_sqrt2", "clean_noise"}
+    if pools == "integrate":
+        conditions.add("noisy_k0")
+    assert set(found["conditions"]) == conditions
     assert found["awake"]["noisy"]["spikes"] < 1.5 * found["awake"]["noisy"]["rate"]
     for name in ("noisy_k1", "noisy_sqrt2"):
         rate, spikes = (found["conditions"][name][how] for how in ("rate", "spikes"))

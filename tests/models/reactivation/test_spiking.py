@@ -71,6 +71,24 @@ def test_noise_has_the_variance_of_the_rate_network():
     assert "more" not in spiking_network(apart()).populations
 
 
+def test_stochastic_pools_are_as_noisy_as_asked_for():
+    network = apart()
+    pools = Pools.as_noisy_as(0.1, leak=0.5, drive=0.55)
+    assert pools.cells == round(0.25 * 0.55 / (0.01 * pools.rate * 0.02))
+    assert Pools.as_noisy_as(0.2, leak=0.5, drive=0.55).cells == round(pools.cells / 4)
+    sim = nr.compile(spiking_network(network, trajectories=200, pools=pools), dt=pools.dt)
+    sim.run_steps(300, False)
+    r = sim.run_steps(800, False).trace("units", "r").reshape(40, 200, 5)
+    assert r.mean(axis=(0, 1)) == pytest.approx([0, 0, 0.2, 0.55, 1.0], abs=0.01)
+    # Of the kicks of m time steps together s^2 = a^2 J / (K rho D), as in the rate network, less
+    # the part by which a cell that spikes at most once a time step is more regular.
+    leak, rest = 0.5 / 20, 1 - np.array([0.2, 0.55, 1.0]) * pools.rate * pools.dt
+    kicks = 0.25 * np.array([0.2, 0.55, 1.0]) * rest / (pools.cells * pools.rate * 0.02)
+    expected = kicks / 20 / (1 - (1 - leak) ** 2)
+    assert r.var(axis=(0, 1))[2:] == pytest.approx(expected, rel=0.1)
+    assert r.var(axis=(0, 1))[:2] == pytest.approx([0, 0])
+
+
 def test_negative_drive_does_not_pile_up():
     net = apart()
     sim = nr.compile(spiking_network(net, pools=Pools(cells=1)), dt=Pools().dt)
@@ -101,6 +119,7 @@ def test_spikes_live_as_rates_do(task, noisy):
     assert asleep.peaks.mean() == pytest.approx(rate.stretch.peaks.mean(), rel=0.2)
 
 
+@pytest.mark.parametrize("kind", ["integrate", "stochastic"])
 @pytest.mark.parametrize(
     ("backend", "options"),
     [
@@ -111,16 +130,16 @@ def test_spikes_live_as_rates_do(task, noisy):
         pytest.param("lava", {"mode": "expanded"}, marks=pytest.mark.slow),
     ],
 )
-def test_the_same_spikes_and_states_on_every_backend(backend, options):
+def test_the_same_spikes_and_states_on_every_backend(backend, options, kind):
     network = NoisyRNN(1, 6, 5, leak=0.5, seed=2, precision="float64")
     weights = network.get_weights()
     weights["bias"] = draw(3).uniform(0, 0.8, 6)
     network.load_weights(weights)
     inputs = draw(4).normal(size=(4, 2, 1))
     start = network.encode(torch.as_tensor(draw(5).random((2, 5))))
-    found = {}
+    found, pools = {}, Pools(kind=kind, cells=3)
     for name, chosen in (("reference", {}), (backend, options)):
-        runner = Spikes(network, 0.1, name, pools=Pools(cells=3), seed=4, options=chosen)
+        runner = Spikes(network, 0.1, name, pools=pools, seed=4, options=chosen)
         found[name] = torch.cat(list(runner.pieces(start, inputs)))
     assert found["reference"].std() > 0.05
     assert torch.equal(found["reference"], found[backend])
@@ -153,6 +172,8 @@ def test_an_input_holds_for_the_whole_step(noisy):
     ("make", "message"),
     [
         (lambda: Pools(cells=0), "Pools cells: 0; at least 1"),
+        (lambda: Pools(kind="quiet"), "Pools kind 'quiet' is unknown; choose integrate, stoch"),
+        (lambda: Pools.as_noisy_as(0.0, leak=0.5, drive=1.0), "noise: 0; above 0"),
         (lambda: Pools(rate=0.0), "Pools rate: 0 Hz; above 0"),
         (lambda: Pools(noise_rate=2000.0), "noise_rate: 2000 Hz is 2 spikes in a step"),
         (

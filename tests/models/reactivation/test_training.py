@@ -54,9 +54,7 @@ def test_offline_life_is_a_function_of_its_noise(task, noisy):
     )
     assert np.array_equal(once.decoded, again.decoded)
     assert not np.array_equal(once.decoded, other.decoded)
-    still = [
-        offline(Rates(noisy.network, 0.0, draw(i)), task, start, 250) for i in (1, 2)
-    ]
+    still = [offline(Rates(noisy.network, 0.0, draw(i)), task, start, 250) for i in (1, 2)]
     assert np.array_equal(still[0].decoded, still[1].decoded)
     assert once.decoded.shape == once.peaks.shape == (250, 50)
     assert once.states.shape == (250, 50, 32)
