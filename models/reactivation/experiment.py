@@ -132,10 +132,21 @@ class Experiment:
         return self.noisy.task
 
     def dream(self, subject: Subject, noise: float) -> Stretch:
-        """Offline life from where waking stretches begin; noise of equal size is the same."""
+        """Offline life; noise of equal size is the same."""
+        settings = self.settings
         generator = stream(self.seed, "reactivation offline noise", self.biased)
-        runner = Rates(subject.network, noise, generator, self.settings.noise_kind)
-        return offline(runner, self.task, subject.lived.start, self.settings.offline_steps)
+        runner = Rates(subject.network, noise, generator, settings.noise_kind)
+        return offline(
+            runner, self.task, self.starts(), settings.offline_steps, burn_in=settings.burn_in
+        )
+
+    def starts(self) -> NDArray[np.float64]:
+        """Where networks are when the input stops (``settings.start``)."""
+        lived = self.noisy.lived.start
+        if self.settings.start == "lived":
+            return lived
+        anywhere = self.task.anywhere(len(lived), stream(self.seed, "reactivation starts"))
+        return anywhere if self.settings.start == "uniform" else np.full_like(lived, anywhere[0])
 
     def compared(self, subject: Subject, dream: Stretch) -> dict[str, float]:
         """Measures of an offline life; an untrained network has none of its own to revisit."""

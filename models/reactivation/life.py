@@ -99,7 +99,9 @@ def awake(runner: Runner, task: Task, lived: Trajectories) -> Life:
     return Life(stretch, float(task.space.errors(stretch.decoded, lived.states).mean()))
 
 
-def offline(runner: Runner, task: Task, start: NDArray[np.float64], steps: int) -> Stretch:
+def offline(
+    runner: Runner, task: Task, start: NDArray[np.float64], steps: int, *, burn_in: int = 0
+) -> Stretch:
     """Leave a network to itself: no input, only noise.
 
     Parameters
@@ -109,21 +111,31 @@ def offline(runner: Runner, task: Task, start: NDArray[np.float64], steps: int) 
     start : ndarray, shape [trajectories] or [trajectories, 2]
         Where it is when the input stops.
     steps : int
+    burn_in : int
+        The first of them, which are not kept.
     """
-    return _decoded(runner, task, start, np.zeros((steps, len(start), task.inputs)))
+    return _decoded(runner, task, start, np.zeros((steps, len(start), task.inputs)), burn_in)
 
 
 @torch.no_grad()
 def _decoded(
-    runner: Runner, task: Task, start: NDArray[np.float64], inputs: NDArray[np.float64]
+    runner: Runner,
+    task: Task,
+    start: NDArray[np.float64],
+    inputs: NDArray[np.float64],
+    burn_in: int = 0,
 ) -> Stretch:
     network = runner.network
     first = network.encode(task.code(start))
-    every, done = max(1, len(inputs) // STATES), 0
+    every, done = max(1, (len(inputs) - burn_in) // STATES), 0
+    left = burn_in
     decoded: list[NDArray[Any]] = []
     peaks: list[NDArray[Any]] = []
     kept: list[NDArray[Any]] = []
-    for states in runner.pieces(first, inputs):
+    for piece in runner.pieces(first, inputs):
+        states, left = piece[left:], max(0, left - len(piece))
+        if not len(states):
+            continue
         outputs = network.outputs(states)
         decoded.append(task.decode(outputs))
         peaks.append(outputs.amax(dim=-1).double().cpu().numpy())

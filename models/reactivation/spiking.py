@@ -82,7 +82,7 @@ class Pools:
     kind: str = "integrate"
     cells: int = 8
     rate: float = 40.0
-    substeps: int = 20
+    substeps: int = 40
     noise_rate: float = 100.0
 
     def __post_init__(self) -> None:

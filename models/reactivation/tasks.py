@@ -84,6 +84,10 @@ class Task(ABC):
         """Draw trajectories."""
 
     @abstractmethod
+    def anywhere(self, count: int, generator: np.random.Generator) -> FloatArray:
+        """Draw states from all alike, ``[count]`` or ``[count, 2]``."""
+
+    @abstractmethod
     def code(self, states: ArrayLike) -> Tensor:
         """Activity of the cells at states ``[..., cells]``, float32."""
 
@@ -117,11 +121,15 @@ class HeadDirection(Task):
 
     def trajectories(self, count: int, steps: int, generator: np.random.Generator) -> Trajectories:
         """Draw trajectories from all headings alike."""
-        start = generator.uniform(-np.pi, np.pi, count)
+        start = self.anywhere(count, generator)
         turns = generator.normal(0.0, TURN, (steps, count))
         if self.biased:
             turns = np.abs(turns)
         return Trajectories(start, turns[..., None], wrapped(start + np.cumsum(turns, axis=0)))
+
+    def anywhere(self, count: int, generator: np.random.Generator) -> FloatArray:
+        """Draw headings from all alike."""
+        return generator.uniform(-np.pi, np.pi, count)
 
     def code(self, states: ArrayLike) -> Tensor:
         """Activity of the cells at angles ``[...]``, ``[..., cells]``."""
@@ -200,8 +208,7 @@ class Position(Task):
 
     def trajectories(self, count: int, steps: int, generator: np.random.Generator) -> Trajectories:
         """Draw trajectories from all positions in the box alike."""
-        half = self.side / 2
-        place = generator.uniform(-half, half, (count, 2))
+        place = self.anywhere(count, generator)
         heading = generator.uniform(0.0, 2 * np.pi, count)
         speeds = generator.rayleigh(self.speed, (steps + 1, count))
         turns = generator.normal(0.0, TURN, (steps + 1, count))
@@ -218,6 +225,11 @@ class Position(Task):
             moves[step], states[step] = move, place
         # The first step is dropped: nobody starts facing a wall.
         return Trajectories(states[0], moves[1:], states[1:])
+
+    def anywhere(self, count: int, generator: np.random.Generator) -> FloatArray:
+        """Draw positions from all in the box alike."""
+        half = self.side / 2
+        return generator.uniform(-half, half, (count, 2))
 
     def _at_wall(self, place: FloatArray, heading: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Factor on the speed, and the turn that a wall ahead forces."""

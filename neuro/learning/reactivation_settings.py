@@ -18,6 +18,9 @@ NOISES = ("gaussian", "uniform01")
 """Noise of states: of mean 0, or U[0, 1) as in the code that was released with the paper, whose
 mean of one half is a constant drive besides."""
 
+STARTS = ("lived", "uniform", "point")
+"""Where networks are when the input stops."""
+
 KINDS = ("leaky", "gated")
 """Networks, see :mod:`neuro.models.reactivation.recurrence`."""
 
@@ -85,6 +88,11 @@ class ReactivationSettings(Options):
         Whether the learning rate falls to 0 along half a cosine.
     offline_steps : int
         :math:`T_q`.
+    burn_in : int
+        Of these, how many pass before the network is looked at.
+    start : {"lived", "uniform", "point"}
+        Where it is when the input stops: where waking stretches begin, anywhere, or (all of them)
+        at one place.
     trajectories : int
         Stretches that are looked at.
     """
@@ -104,6 +112,8 @@ class ReactivationSettings(Options):
     learning_rate: float = 3e-3
     annealed: bool = True
     offline_steps: int = 1000
+    burn_in: int = 0
+    start: str = "lived"
     trajectories: int = 300
 
     def __post_init__(self) -> None:
@@ -120,6 +130,15 @@ class ReactivationSettings(Options):
                 raise DescriptionError(
                     f"preset: {name} is {getattr(self, name)}; at least {least}"
                 )
+        if self.start not in STARTS:
+            raise DescriptionError(
+                f"preset: start {self.start!r} is unknown; choose {', '.join(STARTS)}"
+            )
+        if not 0 <= self.burn_in <= self.offline_steps - 2:
+            raise DescriptionError(
+                f"preset: burn_in is {self.burn_in}; from 0 to offline_steps - 2, which is"
+                f" {self.offline_steps - 2}"
+            )
         if self.learning_rate <= 0:
             raise DescriptionError(f"preset: learning_rate is {self.learning_rate:g}; above 0")
         if self.noise <= 0:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuro.learning.reactivation_settings import ReactivationSettings
+from neuro.errors import DescriptionError
+from neuro.learning.reactivation_settings import STARTS, ReactivationSettings
 from neuro.models.reactivation.experiment import (
     CURVE,
     divergence_matrix,
@@ -85,6 +86,38 @@ def test_the_networks_in_spikes(experiment, pools, monkeypatch):
         rate, spikes = (found["conditions"][name][how] for how in ("rate", "spikes"))
         assert spikes["step"] == pytest.approx(rate["step"], rel=0.5)
         assert spikes["peak_ratio"] == pytest.approx(rate["peak_ratio"], abs=0.15)
+
+
+def test_starts_and_burn_in(experiment):
+    lived = experiment.noisy.lived.start
+    point, uniform = (
+        replace(experiment, settings=replace(SMALL, start=start, burn_in=130))
+        for start in STARTS[1:][::-1]
+    )
+    assert np.array_equal(experiment.starts(), lived)
+    assert len(set(point.starts())) == 1
+    assert abs(np.exp(1j * uniform.starts()).mean()) < 0.3 < abs(np.exp(1j * lived).mean())
+    dream = uniform.dream(uniform.noisy, 0.1)
+    whole = replace(uniform, settings=replace(uniform.settings, burn_in=0)).dream(
+        uniform.noisy, 0.1
+    )
+    assert np.array_equal(dream.decoded, whole.decoded[130:])
+    assert np.array_equal(dream.peaks, whole.peaks[130:])
+    assert np.array_equal(dream.states, whole.states[130:])
+    late = point.dream(point.clean, 0.0)
+    assert late.decoded.std(axis=1).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"start": "bed"}, "start 'bed' is unknown"),
+        ({"burn_in": 199}, "from 0 to offline_steps - 2"),
+    ],
+)
+def test_starts_that_do_not_fit(changed, message):
+    with pytest.raises(DescriptionError, match=message):
+        replace(SMALL, **changed)
 
 
 def test_an_untrained_network_is_held_against_the_trained_ones_life(experiment):

@@ -20,6 +20,9 @@ SMALL = ReactivationSettings(
 )
 
 
+M = Pools().substeps
+
+
 def draw(*counters):
     return stream(5, "test", *counters)
 
@@ -47,7 +50,7 @@ def test_a_cell_spikes_as_often_as_its_drive_says():
     net = spiking_network(apart(), pools=Pools(cells=4, rate=50.0))
     net.record("pool", "spikes")
     sim = nr.compile(net, dt=Pools().dt)
-    recording = sim.run_steps(4001)
+    recording = sim.run_steps(200 * M + 1)
     _, cells = recording.spikes("pool")
     counts = np.bincount(cells, minlength=20).reshape(5, 4)
     # rho max(J, 0) in four seconds, to a spike.
@@ -61,12 +64,12 @@ def test_a_cell_spikes_as_often_as_its_drive_says():
 def test_noise_has_the_variance_of_the_rate_network():
     net = spiking_network(apart(), trajectories=200, noise=0.1)
     sim = nr.compile(net, dt=Pools().dt)
-    sim.run_steps(300, False)
-    recording = sim.run_steps(600, False)
+    sim.run_steps(15 * M, False)
+    recording = sim.run_steps(30 * M, False)
     silent = recording.trace("units", "r").reshape(30, 200, 5)[:, :, :2]
     # r <- (1 - a / m) r + kicks: variance s^2 / m / (1 - (1 - a / m)^2).
-    leak = 0.5 / 20
-    assert silent.var() == pytest.approx(0.01 / 20 / (1 - (1 - leak) ** 2), rel=0.1)
+    leak = 0.5 / M
+    assert silent.var() == pytest.approx(0.01 / M / (1 - (1 - leak) ** 2), rel=0.1)
     assert silent.mean() == pytest.approx(0, abs=0.01)
     assert "more" not in spiking_network(apart()).populations
 
@@ -77,14 +80,14 @@ def test_stochastic_pools_are_as_noisy_as_asked_for():
     assert pools.cells == round(0.25 * 0.55 / (0.01 * pools.rate * 0.02))
     assert Pools.as_noisy_as(0.2, leak=0.5, drive=0.55).cells == round(pools.cells / 4)
     sim = nr.compile(spiking_network(network, trajectories=200, pools=pools), dt=pools.dt)
-    sim.run_steps(300, False)
-    r = sim.run_steps(800, False).trace("units", "r").reshape(40, 200, 5)
+    sim.run_steps(15 * M, False)
+    r = sim.run_steps(40 * M, False).trace("units", "r").reshape(40, 200, 5)
     assert r.mean(axis=(0, 1)) == pytest.approx([0, 0, 0.2, 0.55, 1.0], abs=0.01)
     # Of the kicks of m time steps together s^2 = a^2 J / (K rho D), as in the rate network, less
     # the part by which a cell that spikes at most once a time step is more regular.
-    leak, rest = 0.5 / 20, 1 - np.array([0.2, 0.55, 1.0]) * pools.rate * pools.dt
+    leak, rest = 0.5 / M, 1 - np.array([0.2, 0.55, 1.0]) * pools.rate * pools.dt
     kicks = 0.25 * np.array([0.2, 0.55, 1.0]) * rest / (pools.cells * pools.rate * 0.02)
-    expected = kicks / 20 / (1 - (1 - leak) ** 2)
+    expected = kicks / M / (1 - (1 - leak) ** 2)
     assert r.var(axis=(0, 1))[2:] == pytest.approx(expected, rel=0.1)
     assert r.var(axis=(0, 1))[:2] == pytest.approx([0, 0])
 
@@ -92,16 +95,16 @@ def test_stochastic_pools_are_as_noisy_as_asked_for():
 def test_negative_drive_does_not_pile_up():
     net = apart()
     sim = nr.compile(spiking_network(net, pools=Pools(cells=1)), dt=Pools().dt)
-    sim.run_steps(500, False)
+    sim.run_steps(25 * M, False)
     assert sim.values("pool", "v").min() >= 0
     # The first unit's drive turns positive at once, as if it had never been inhibited.
     weights = net.get_weights()
     weights["inputs"][0, 0] = 1.0
     net.load_weights(weights)
     sim = nr.compile(spiking_network(net, pools=Pools(cells=1)), dt=Pools().dt)
-    sim.run_steps(500, False)
+    sim.run_steps(25 * M, False)
     sim.set_values("inputs", "u", [1.3])
-    r = sim.run_steps(1000, False).trace("units", "r")[:, 0]
+    r = sim.run_steps(50 * M, False).trace("units", "r")[:, 0]
     assert r[-20:].mean() == pytest.approx(1.0, abs=0.1)
 
 
@@ -175,7 +178,7 @@ def test_an_input_holds_for_the_whole_step(noisy):
         (lambda: Pools(kind="quiet"), "Pools kind 'quiet' is unknown; choose integrate, stoch"),
         (lambda: Pools.as_noisy_as(0.0, leak=0.5, drive=1.0), "noise: 0; above 0"),
         (lambda: Pools(rate=0.0), "Pools rate: 0 Hz; above 0"),
-        (lambda: Pools(noise_rate=2000.0), "noise_rate: 2000 Hz is 2 spikes in a step"),
+        (lambda: Pools(noise_rate=4000.0), "noise_rate: 4000 Hz is 2 spikes in a step"),
         (
             lambda: spiking_network(NoisyRNN(1, 3, 3, leak=0.5, kind="gated")),
             "this network is gated",
@@ -193,5 +196,5 @@ def test_what_has_no_spikes_is_refused(make, message):
 
 
 def test_settings_of_pools_name_the_time_step():
-    assert Pools().dt == pytest.approx(1e-3)
+    assert Pools().dt == pytest.approx(5e-4)
     assert replace(Pools(), substeps=10, noise_rate=50.0).dt == pytest.approx(2e-3)
