@@ -12,13 +12,16 @@ from neuro.errors import JobError
 EXAMPLES = """Examples:
 
 neuro reactivate --task anchor --seeds 0-4
-(five seeds of head direction with a favourite heading, in about three minutes)
+(five seeds of head direction with a favourite heading, in some minutes)
 
 neuro reactivate --task position
 (walks in a box, with a pull to the middle and without; the matrix of divergences)
 
 neuro reactivate --task anchor --spiking brian2
-(the same networks in spikes, compiled to C++)
+(the same networks in spikes, compiled to C++; --pools stochastic: cells that draw)
+
+neuro reactivate --task anchor --set offline_steps=16000 --set burn_in=8000 --set start=point
+(does it last? a long time after all began at one heading)
 
 neuro reactivate --task head-direction --bias biased --set units=128
 (only counter-clockwise turns awake: does the network turn so when it dreams?)
