@@ -193,3 +193,24 @@ def test_a_name_that_the_numbers_need_is_refused():
     model = nr.NeuronModel("random_1 : 1", after="random_1 = rand()", name="odd")
     with pytest.raises(CompileError, match="random numbers of odd are kept as 'random_1'"):
         program(model)
+
+
+def test_normal_numbers_are_finite_where_a_uniform_one_rounds_to_zero(monkeypatch):
+    """Logarithm of 1 - u, not of u: in single precision some sums of fractions are whole."""
+    draw = np.random.default_rng(0)
+    factors, moduli = (171, 172, 170), (30269, 30307, 30323)
+    x, y = (draw.integers(1, p, 2000) for p in moduli[:2])
+    z = np.rint((2 - x / moduli[0] - y / moduli[1]) % 1 * moduli[2]).astype(int)
+    before = [
+        values * pow(factor, -1, p) % p
+        for values, factor, p in zip((x, y, z), factors, moduli, strict=True)
+    ]
+    monkeypatch.setattr(
+        "neuro.lowering.draws._Seeds.__call__", lambda self, _: before[self.number - 1]
+    )
+    first, normal = (
+        traces(nr.NeuronModel("a : 1", after=text), "a", 2000, 1, precision="float32")[0]
+        for text in ("a = rand()", "a = randn()")
+    )
+    assert (first == 0).any()
+    assert np.isfinite(normal).all()
