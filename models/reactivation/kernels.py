@@ -1,9 +1,9 @@
 """The loop of leaky networks on a processor, compiled: a few trajectories through all time.
 
 Trajectories do not touch each other, so a block of them is taken through all steps before the next:
-weights and states stay in the processor's nearest memory, and what follows the product of matrices
-is one pass over the block. Equal to :class:`~neuro.models.reactivation.recurrence.LeakyLoop` on
-other devices but for rounding.
+weights and states stay in the processor's nearest memory. What follows the product of matrices is
+simple loops over all numbers of the block, which compilers turn into vector instructions. Equal to
+:class:`~neuro.models.reactivation.recurrence.LeakyLoop` on other devices but for rounding.
 """
 
 from __future__ import annotations
@@ -47,29 +47,41 @@ def leaky_forward(
     """
     steps, count, units = drive.shape
     a = drive.dtype.type(leak)
-    one = drive.dtype.type(1)
-    noisy = len(noise) > 0
     for low in range(0, count, BLOCK):
-        rows = min(BLOCK, count - low)
-        now = states[0, low : low + rows].copy()
+        high = min(low + BLOCK, count)
+        size = (high - low) * units
+        now = states[0, low:high].copy()
         sums = np.empty_like(now)
+        r, j = now.reshape(size), sums.reshape(size)
         for step in range(steps):
             np.dot(now, recurrent, sums)
-            for row in range(rows):
-                for unit in range(units):
-                    j = sums[row, unit] + drive[step, low + row, unit]
-                    if activation == 0:
-                        j = max(j, drive.dtype.type(0))
-                    elif activation == 1:
-                        j = np.tanh(j)
-                    elif activation == 2:
-                        j = one / (one + np.exp(-j))
-                    active[step, low + row, unit] = j
-                    r = now[row, unit] + a * (j - now[row, unit])
-                    if noisy:
-                        r += noise[step, low + row, unit]
-                    now[row, unit] = r
-                    states[step + 1, low + row, unit] = r
+            _activate(j, drive[step, low:high].reshape(size), activation)
+            if len(noise):
+                push = noise[step, low:high].reshape(size)
+                for i in range(size):
+                    r[i] = r[i] + a * (j[i] - r[i]) + push[i]
+            else:
+                for i in range(size):
+                    r[i] += a * (j[i] - r[i])
+            active[step, low:high] = sums
+            states[step + 1, low:high] = now
+
+
+@njit(cache=True)
+def _activate(values: Array, drive: Array, activation: int) -> None:
+    """The activation of values and drive together, in place of the values."""
+    zero, one = values.dtype.type(0), values.dtype.type(1)
+    for i in range(len(values)):
+        values[i] += drive[i]
+    if activation == 0:
+        for i in range(len(values)):
+            values[i] = values[i] if values[i] > zero else zero
+    elif activation == 1:
+        for i in range(len(values)):
+            values[i] = np.tanh(values[i])
+    elif activation == 2:
+        for i in range(len(values)):
+            values[i] = one / (one + np.exp(-values[i]))
 
 
 @njit(cache=True)
@@ -101,30 +113,37 @@ def leaky_backward(
     """
     steps, count, units = gradient.shape
     a = gradient.dtype.type(leak)
-    one = gradient.dtype.type(1)
+    kept = gradient.dtype.type(1) - a
     for low in range(0, count, BLOCK):
-        rows = min(BLOCK, count - low)
-        now = np.zeros((rows, units), gradient.dtype)
+        high = min(low + BLOCK, count)
+        size = (high - low) * units
+        now = np.zeros((high - low, units), gradient.dtype)
         pushed = np.empty_like(now)
         sums = np.empty_like(now)
+        by_state, by_drive, through = now.reshape(size), pushed.reshape(size), sums.reshape(size)
         for step in range(steps - 1, -1, -1):
-            for row in range(rows):
-                for unit in range(units):
-                    j = active[step, low + row, unit]
-                    slope = one
-                    if activation == 0:
-                        slope = one if j > 0 else gradient.dtype.type(0)
-                    elif activation == 1:
-                        slope = one - j * j
-                    elif activation == 2:
-                        slope = j * (one - j)
-                    by_state = now[row, unit] + gradient[step, low + row, unit]
-                    now[row, unit] = by_state
-                    by_drive = a * slope * by_state
-                    pushed[row, unit] = by_drive
-                    drive[step, low + row, unit] = by_drive
+            given = gradient[step, low:high].reshape(size)
+            for i in range(size):
+                by_state[i] += given[i]
+                by_drive[i] = a * by_state[i]
+            _times_slope(by_drive, active[step, low:high].reshape(size), activation)
+            drive[step, low:high] = pushed
             np.dot(pushed, back, sums)
-            for row in range(rows):
-                for unit in range(units):
-                    now[row, unit] = (one - a) * now[row, unit] + sums[row, unit]
-        start[low : low + rows] = now
+            for i in range(size):
+                by_state[i] = kept * by_state[i] + through[i]
+        start[low:high] = now
+
+
+@njit(cache=True)
+def _times_slope(values: Array, j: Array, activation: int) -> None:
+    """Values times the derivative of the activation where that is j, in place of the values."""
+    zero, one = values.dtype.type(0), values.dtype.type(1)
+    if activation == 0:
+        for i in range(len(values)):
+            values[i] = values[i] if j[i] > zero else zero
+    elif activation == 1:
+        for i in range(len(values)):
+            values[i] *= one - j[i] * j[i]
+    elif activation == 2:
+        for i in range(len(values)):
+            values[i] *= j[i] * (one - j[i])
