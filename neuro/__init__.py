@@ -69,7 +69,7 @@ from neuro.synapses import Alpha, Conductance, Delta, DoubleExponential, Exponen
 
 if TYPE_CHECKING:
     from neuro import backends, datasets, loihi
-    from neuro.exchange import load, save
+    from neuro.exchange import from_nir, load, save, to_nir
     from neuro.lowering import lower
     from neuro.recording import Recording
     from neuro.simulation import Simulation, compile
@@ -135,6 +135,7 @@ __all__ = [
     "fixed_out_degree",
     "fixed_probability",
     "from_array",
+    "from_nir",
     "from_sparse",
     "load",
     "loihi",
@@ -143,6 +144,7 @@ __all__ = [
     "open_recording",
     "pooling",
     "save",
+    "to_nir",
     "transpose_of",
 ]
 
@@ -151,10 +153,12 @@ _LAZY = {
     "Recording": "neuro.recording",
     "Simulation": "neuro.simulation",
     "compile": "neuro.simulation",
+    "from_nir": "neuro.exchange.nir_reading",
     "load": "neuro.exchange",
     "lower": "neuro.lowering",
     "open_recording": "neuro.streaming",
     "save": "neuro.exchange",
+    "to_nir": "neuro.exchange.nir_writing",
 }
 
 

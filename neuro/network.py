@@ -265,8 +265,13 @@ class Network:
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the populations whose spikes are recorded, in order of recording."""
-        return [r.owner for r in self.recorders if r.variable == "spikes"]
+        """Names of the populations whose spikes are recorded, in order of recording.
+
+        Of graded units, which send numbers, any recorded variable counts.
+        """
+        graded = {n for n, p in self.populations.items() if getattr(p.model, "emits", "")}
+        found = [r.owner for r in self.recorders if r.variable == "spikes" or r.owner in graded]
+        return list(dict.fromkeys(found))
 
     def drive(self, name: Population | str, source: Source) -> None:
         """Plug another source into an existing source population."""

@@ -8,7 +8,7 @@ dataset of the group ``arrays``. Loading a network makes it anew through the pub
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def save(what: Network | State, path: str | Path) -> None:
 
     arrays: list[NDArray[Any]] = []
     if isinstance(what, Network):
-        structure = {"kind": "network", **_network_content(what, arrays)}
+        structure = {"kind": "network", **network_content(what, arrays)}
     elif isinstance(what, State):
         content = {"step": what.step, "arrays": dict(what.arrays), "recent": dict(what.recent)}
         structure = {"kind": "state", "state": _encode(content, arrays)}
@@ -110,7 +110,7 @@ def load(path: str | Path) -> Any:
             structure = json.loads(file["structure"][()])
             arrays = [file[f"arrays/{i}"][()] for i in range(len(file["arrays"]))]
         if structure["kind"] == "network":
-            return _network(structure, lambda value: _decode(value, arrays))
+            return network_of(structure, arrays)
         return State(**_decode(structure["state"], arrays))
     except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
         if isinstance(error, DescriptionError):
@@ -118,7 +118,8 @@ def load(path: str | Path) -> Any:
         raise DescriptionError(f"{where} is damaged: {error}") from error
 
 
-def _network_content(net: Network, arrays: list[NDArray[Any]]) -> dict[str, Any]:
+def network_content(net: Network, arrays: list[NDArray[Any]]) -> dict[str, Any]:
+    """A network as plain JSON; arrays go into the list."""
     return {
         "name": net.name,
         "seed": net.seed,
@@ -158,7 +159,12 @@ def _network_content(net: Network, arrays: list[NDArray[Any]]) -> dict[str, Any]
     }
 
 
-def _network(structure: Mapping[str, Any], decode: Callable[[Any], Any]) -> Network:
+def network_of(structure: Mapping[str, Any], arrays: list[NDArray[Any]]) -> Network:
+    """The network of which :func:`network_content` gave structure and arrays."""
+
+    def decode(value: Any) -> Any:
+        return _decode(value, arrays)
+
     net = Network(structure["name"], seed=structure["seed"])
     for p in structure["populations"]:
         size, positions = decode(p["size"]), decode(p.get("positions"))
