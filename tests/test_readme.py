@@ -59,6 +59,11 @@ def test_the_code_of_the_page_on_reactivation(tmp_path):
     assert 0.7 < peak < 1.3
 
 
+def test_the_code_of_the_page_on_nir(tmp_path):
+    assert run("docs/nir.md", 1, tmp_path) == []
+    assert (tmp_path / "net.nir").is_file()
+
+
 def test_the_code_of_the_page_on_continual_learning(tmp_path):
     accuracies, correlations, p_value = run("docs/continual.md", 1, tmp_path)
     assert float(accuracies.split()[0]) > 0.5

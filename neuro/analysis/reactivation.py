@@ -296,7 +296,8 @@ def compare(
         ``kl``, ``kl_backward`` (KL of offline from awake, and of awake from offline), ``kl_bias``
         (:meth:`Space.chance`); ``kl_frozen`` (of the first decoded states, were they kept);
         ``step`` and ``step_ratio`` (mean distance of consecutive
-        states, and over that awake); ``spread``, ``resultant`` (:class:`Space`); ``off_manifold``
+        states, and over that awake); ``spread``, ``spread_late`` (of the second half, when the start
+        is forgotten), ``resultant`` (:class:`Space`); ``off_manifold``
         (:meth:`Components.outside`); ``peak_ratio`` (mean peak over that awake); ``norm``. Ratios
         to something that is 0 awake are NaN.
     """
@@ -310,6 +311,7 @@ def compare(
         "step": step,
         "step_ratio": _ratio(step, float(space.distances(life.decoded).mean())),
         "spread": space.spread(offline.decoded),
+        "spread_late": space.spread(offline.decoded[len(offline.decoded) // 2 :]),
         "resultant": space.resultant(offline.decoded),
         "off_manifold": components(awake.states).outside(offline.states),
         "peak_ratio": _ratio(float(offline.peaks.mean()), float(awake.peaks.mean())),
