@@ -295,10 +295,10 @@ def compare(
     dict
         ``kl``, ``kl_backward`` (KL of offline from awake, and of awake from offline), ``kl_bias``
         (:meth:`Space.chance`); ``kl_frozen`` (of the first decoded states, were they kept);
-        ``step`` and ``step_ratio`` (mean distance of consecutive
-        states, and over that awake); ``spread``, ``spread_late`` (of the second half, when the start
-        is forgotten), ``resultant`` (:class:`Space`); ``off_manifold``
-        (:meth:`Components.outside`); ``peak_ratio`` (mean peak over that awake); ``norm``. Ratios
+        ``step`` and ``step_ratio`` (mean distance of consecutive states, and over that awake);
+        ``spread``, ``spread_late`` (of the second half, when the start is forgotten),
+        ``resultant`` (:class:`Space`); ``off_manifold`` (:meth:`Components.outside`);
+        ``peak_ratio`` (mean peak over that awake); ``norm``. Ratios
         to something that is 0 awake are NaN.
     """
     life = awake if model is None else model
