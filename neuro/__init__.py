@@ -70,6 +70,7 @@ from neuro.synapses import Alpha, Conductance, Delta, DoubleExponential, Exponen
 if TYPE_CHECKING:
     from neuro import backends, datasets, loihi
     from neuro.exchange import from_nir, load, save, to_nir
+    from neuro.exchange.torch_module import to_torch
     from neuro.lowering import lower
     from neuro.recording import Recording
     from neuro.simulation import Simulation, compile
@@ -145,6 +146,7 @@ __all__ = [
     "pooling",
     "save",
     "to_nir",
+    "to_torch",
     "transpose_of",
 ]
 
@@ -159,6 +161,7 @@ _LAZY = {
     "open_recording": "neuro.streaming",
     "save": "neuro.exchange",
     "to_nir": "neuro.exchange.nir_writing",
+    "to_torch": "neuro.exchange.torch_module",
 }
 
 
