@@ -19,6 +19,7 @@ setup: $(STAMP)  ## virtual environment in .venv with all pinned dependencies
 # lava-nc 0.10.0 declares Python < 3.11 and numpy < 2, but runs on 3.11 and numpy 2.3 behind a small
 # shim; hence --no-deps --ignore-requires-python, with its real needs listed as the extra "lava".
 # torchvision 0.28.0 belongs to torch 2.13.0; --no-deps keeps pip from replacing that by a CUDA build.
+# Of the torch libraries whose modules from_torch reads, only what defines a layer is needed.
 # brian2cuda 1.0a7 declares Brian2 2.8.0, but generates code with 2.9.0 too; it compiles nothing here.
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,8 +29,9 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --no-deps --ignore-requires-python lava-nc==0.10.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	    torchvision==0.28.0 \
+	    torchvision==0.28.0 snntorch==1.0.0 nirtorch==2.6 spikingjelly==2.0.0 loguru==0.7.3 \
 	    "brian2cuda==1.0a7; python_version < '3.12'" "brian2cuda==1.0b1; python_version >= '3.12'"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation norse==1.1.0
 	touch $(STAMP)
 
 demo: setup  ## learn digits awake, sleep in spikes, remember: about a minute

@@ -70,6 +70,7 @@ from neuro.synapses import Alpha, Conductance, Delta, DoubleExponential, Exponen
 if TYPE_CHECKING:
     from neuro import backends, datasets, loihi
     from neuro.exchange import from_nir, load, save, to_nir
+    from neuro.exchange.torch_layers import from_torch
     from neuro.exchange.torch_module import to_torch
     from neuro.lowering import lower
     from neuro.recording import Recording
@@ -138,6 +139,7 @@ __all__ = [
     "from_array",
     "from_nir",
     "from_sparse",
+    "from_torch",
     "load",
     "loihi",
     "lower",
@@ -156,6 +158,7 @@ _LAZY = {
     "Simulation": "neuro.simulation",
     "compile": "neuro.simulation",
     "from_nir": "neuro.exchange.nir_reading",
+    "from_torch": "neuro.exchange.torch_layers",
     "load": "neuro.exchange",
     "lower": "neuro.lowering",
     "open_recording": "neuro.streaming",

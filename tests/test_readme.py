@@ -64,6 +64,13 @@ def test_the_code_of_the_page_on_nir(tmp_path):
     assert (tmp_path / "net.nir").is_file()
 
 
+def test_the_code_of_the_page_on_torch(tmp_path):
+    accuracy, same, ends = run("docs/torch.md", 2, tmp_path)
+    assert float(accuracy) > 0.9
+    assert same == "True"
+    assert ends == "['input', 'bias'] ['output']"
+
+
 def test_the_code_of_the_page_on_continual_learning(tmp_path):
     accuracies, correlations, p_value = run("docs/continual.md", 1, tmp_path)
     assert float(accuracies.split()[0]) > 0.5

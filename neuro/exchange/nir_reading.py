@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuro.description import Parameter
 from neuro.equations.statements import check_name
@@ -18,7 +19,10 @@ from neuro.exchange import nir_metadata
 from neuro.exchange.nir_models import FORMS, Conventions, model_of, per_unit, relay
 from neuro.exchange.nir_paths import STATELESS, Path, kind_of
 from neuro.network import Network
-from neuro.sources import SpikeTimes
+from neuro.neurons import NeuronModel
+from neuro.sources import Poisson, SpikeTimes
+
+FloatArray = NDArray[np.float64]
 
 NO_DT = (
     "from_nir: give dt, the time step in seconds, e.g. from_nir(graph, dt=1e-4). NIR graphs are in"
@@ -94,7 +98,7 @@ def from_nir(
     if original and nir_metadata.HERE in graph.metadata:
         return nir_metadata.network_in(graph.metadata, seconds)
     nodes, edges = _opened(graph)
-    return _Reader(nodes, edges, seconds, Conventions(integrator, reset)).network(name or "nir")
+    return GraphReader(nodes, edges, seconds, Conventions(integrator, reset)).network(name or "nir")
 
 
 def _read(path: FilePath) -> Any:
@@ -141,17 +145,42 @@ def _opened(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[st
     return nodes, edges
 
 
+class Neurons(Protocol):
+    """Neurons that are not NIR's: a node that makes its own model."""
+
+    shape: tuple[int, ...]
+
+    def model(self) -> NeuronModel:
+        """The model, with the input port ``I``."""
+        ...
+
+
 @dataclass
-class _Reader:
-    """A graph that becomes a network."""
+class GraphReader:
+    """A graph that becomes a network.
+
+    Attributes
+    ----------
+    nodes : mapping of str to node
+        Of NIR, or :class:`Neurons`.
+    edges : list of (str, str)
+    dt : float, second
+    how : Conventions
+    bias_source : bool
+        Whether biases are synapses from a source that spikes in every step, and begin when the
+        first input arrives, layer by layer; else parameters, from the first step on.
+    """
 
     nodes: Mapping[str, Any]
     edges: list[tuple[str, str]]
     dt: float
-    how: Conventions
+    how: Conventions = field(default_factory=Conventions)
+    bias_source: bool = False
 
     def __post_init__(self) -> None:
         self._after: dict[str, list[str]] = defaultdict(list)
+        self._late: dict[str, tuple[FloatArray, int]] = {}
+        self._depth: dict[str, int] = {}
         for source, target in self.edges:
             self._after[source].append(target)
         heard = {target for _, target in self.edges}
@@ -160,16 +189,21 @@ class _Reader:
         ]
         for name, node in self.nodes.items():
             kind = kind_of(node)
-            if kind not in FORMS and kind not in (*STATELESS, "Input", "Output", "Identity"):
+            known_kind = kind in (*STATELESS, "Input", "Output", "Identity")
+            if not self._is_neuron(name) and not known_kind:
                 known = ", ".join([*FORMS, *STATELESS])
                 raise DescriptionError(f"from_nir: node {name!r} is of kind {kind}; known: {known}")
+
+    def _is_neuron(self, name: str) -> bool:
+        node = self.nodes[name]
+        return kind_of(node) in FORMS or hasattr(node, "model")
 
     def network(self, title: str) -> Network:
         """All of it."""
         net = Network(title)
         names = _Names()
         arriving: dict[str, list[Path]] = defaultdict(list)
-        starts = [*self._inputs, *(n for n, m in self.nodes.items() if kind_of(m) in FORMS)]
+        starts = [*self._inputs, *(n for n in self.nodes if self._is_neuron(n))]
         for start in starts:
             for end, path in self._paths(Path(start, self._shape(start)), start):
                 arriving[end].append(path)
@@ -198,6 +232,7 @@ class _Reader:
                     delay=path.delay(self.dt),
                     name=names.new(f"{names.of(path.source)}_{target}"),
                 )
+        self._bias_source(net, names)
         for output in outputs:
             self._record(net, direct[output])
         return net
@@ -206,7 +241,9 @@ class _Reader:
         """Of what a neuron or an input gives."""
         node = self.nodes[name]
         kind = kind_of(node)
-        if kind == "Input":
+        if hasattr(node, "model"):
+            given = node.shape
+        elif kind == "Input":
             given = node.input_type["input"]
         else:
             given = np.shape(getattr(node, next(iter(FORMS[kind].parameters))))
@@ -225,7 +262,7 @@ class _Reader:
                 raise DescriptionError(
                     f"from_nir: {' -> '.join([*passed, target])} is a loop without a neuron"
                 )
-            if kind in FORMS or (kind == "Output" and not self._after[target]):
+            if self._is_neuron(target) or (kind == "Output" and not self._after[target]):
                 yield target, path
             elif kind in STATELESS:
                 yield from self._paths(path.through(target, node), target, (*passed, target))
@@ -244,6 +281,10 @@ class _Reader:
                     f" which has {size} units"
                 )
             bias = bias + given
+        bias = self._kept(name, node_name, bias, paths)
+        if hasattr(node, "model"):
+            net.population(name, node.model(), shape)
+            return
         values = {
             p: per_unit(getattr(node, p), size, f"from_nir: {p} of {node_name!r}")
             for p in FORMS[kind].parameters
@@ -259,8 +300,29 @@ class _Reader:
         size = int(np.prod(paths[0].shape))
         bias = np.sum([path.bias() for path in paths], axis=0)
         name = names.of(output)
-        net.population(name, relay(np.broadcast_to(bias, size).copy()), paths[0].shape)
+        bias = self._kept(name, output, np.broadcast_to(bias, size).copy(), paths)
+        net.population(name, relay(bias), paths[0].shape)
         return name
+
+    def _kept(self, name: str, node: str, bias: FloatArray, paths: list[Path]) -> FloatArray:
+        """The bias that is a parameter; that of a source is noted with the layer it begins at."""
+        if not self.bias_source:
+            return bias
+        before = [self._depth.get(path.source, 0) for path in paths]
+        self._depth[node] = layer = 1 + max(before, default=0)
+        self._late[name] = bias, layer
+        return np.zeros_like(bias)
+
+    def _bias_source(self, net: Network, names: _Names) -> None:
+        late = {n: found for n, found in self._late.items() if found[0].any()}
+        if not late:
+            return
+        source = names.new("bias")
+        net.population(source, Poisson(1.0 / self.dt), 1)
+        for name, (bias, layer) in late.items():
+            net.connect(
+                source, name, bias[None], delay=layer * self.dt, name=names.new(f"bias_{name}")
+            )
 
     def _record(self, net: Network, name: str) -> None:
         population = net.populations[name]

@@ -79,8 +79,8 @@ class SpikingModule(nn.Module):
         Parameters
         ----------
         inputs : Tensor, shape [steps, batch, units], or mapping of such
-            What the sources send in each step, by name where there are several: 0 and 1 for
-            spikes, but any number will do.
+            What the first source, or each that is named, sends in each step: 0 and 1 for spikes,
+            but any number will do. Sources that are not named send what they do in the network.
         state : mapping, optional
             What an earlier call returned; the network as described by default.
         record : tuple of str
@@ -100,6 +100,8 @@ class SpikingModule(nn.Module):
         """
         given = self._inputs(inputs)
         steps, batch = next(iter(given.values())).shape[:2]
+        begin = 0 if state is None else int(state["step"])
+        given |= self._own(given, begin, steps, batch)
         spikes = _Spikes(self._program, state, given, batch)
         values: Values = {f"{name}.w": weight for name, weight in self.weights.items()}
         for name in self._program.arrays.keys() - values.keys():
@@ -116,6 +118,7 @@ class SpikingModule(nn.Module):
             spikes.end()
         found = {name: torch.stack(kept) for name, kept in outputs.items()}
         after = {name: values[name] for name in self._state} | spikes.state()
+        after["step"] = torch.tensor(begin + steps)
         return (next(iter(found.values())) if len(found) == 1 else found), after
 
     def to_network(self) -> Network:
@@ -153,13 +156,10 @@ class SpikingModule(nn.Module):
         sources = list(self._program.sources)
         given = dict(inputs) if isinstance(inputs, Mapping) else {}
         if isinstance(inputs, Tensor):
-            if len(sources) != 1:
-                raise DescriptionError(
-                    f"to_torch: the network has the sources {', '.join(sources) or 'none'}; give a"
-                    " mapping from name to tensor"
-                )
+            if not sources:
+                raise DescriptionError("to_torch: the network has no source that could be given")
             given = {sources[0]: inputs}
-        if set(given) != set(sources) or not given:
+        if not given or not set(given) <= set(sources):
             raise DescriptionError(
                 f"to_torch: inputs for {', '.join(given) or 'nothing'}; the sources are"
                 f" {', '.join(sources) or 'none'}"
@@ -174,6 +174,20 @@ class SpikingModule(nn.Module):
                     f" {size}], steps and batch the same for all"
                 )
         return {name: tensor.to(self._dtype) for name, tensor in given.items()}
+
+    def _own(
+        self, given: Mapping[str, Tensor], begin: int, steps: int, batch: int
+    ) -> dict[str, Tensor]:
+        """Spikes of the sources that are not given."""
+        found = {}
+        like = next(iter(given.values()))
+        for name in self._program.sources.keys() - given.keys():
+            found[name] = like.new_zeros(steps, batch, self._program.sizes[name])
+            for item in range(batch):
+                source = self._program.sources[name].replica(item)
+                when, units = source.events(begin, begin + steps)
+                found[name][when - begin, item, units] = 1.0
+        return found
 
     def _compiled(self, step: Any, derivative: Any) -> Callable[[Values, _Spikes], None]:
         match step:

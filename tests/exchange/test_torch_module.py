@@ -157,6 +157,26 @@ def test_pieces_are_as_good_as_the_whole():
     assert all(torch.equal(last[name], end[name]) for name in last)
 
 
+def test_sources_that_are_not_given_send_what_they_do():
+    net = recurrent()
+    net.connect(net.population("other", nr.Poisson(300.0), 4), "hid", 0.3)
+    module = nr.to_torch(net, DT, precision="float64")
+    x = given()
+    spikes = module(x)[0]
+    first, state = module(x[:9])
+    second, _ = module(x[9:], state)
+    assert torch.equal(torch.cat([first, second]), spikes)
+    assert not torch.equal(spikes, nr.to_torch(recurrent(), DT, precision="float64")(x)[0])
+    inputs = [nr.SpikeTimes(*(i.numpy() for i in x[:, b].nonzero().T)) for b in range(BATCH)]
+    net.drive("inp", nr.PerItem(inputs))
+    with nr.compile(net, "torch", dt=DT, batch=BATCH) as sim:
+        recording = sim.run_steps(STEPS, False)
+    for item in range(BATCH):
+        expected = np.zeros((STEPS, 5))
+        expected[recording.spikes("hid", item=item)] = 1
+        assert np.array_equal(spikes[:, item].detach().numpy(), expected)
+
+
 def test_items_draw_their_own_numbers_as_in_a_batch_of_the_backend():
     net = nr.Network("noisy", seed=3)
     net.population("inp", nr.Poisson(1.0), 1)
@@ -252,8 +272,8 @@ def two_sources():
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (lambda: torch.zeros(3, 1, 6), "the sources inp, other; give a mapping"),
-        (lambda: {"inp": torch.zeros(3, 1, 6)}, "inputs for inp; the sources are inp, other"),
+        (lambda: {"in": torch.zeros(3, 1, 6)}, "inputs for in; the sources are inp, other"),
+        (dict, "inputs for nothing; the sources are inp, other"),
         (
             lambda: {"inp": torch.zeros(3, 1, 6), "other": torch.zeros(4, 1, 2)},
             "steps and batch the same for all",
