@@ -9,7 +9,7 @@ DEMO_OUT ?= results/demo
 # The options of ruff live in setup.cfg with those of every other tool; ruff itself cannot read it.
 RUFF = $(shell $(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); print(' '.join(p['ruff']['options'].split()))")
 
-.PHONY: help setup demo test test-all lint results bench bench-env clean
+.PHONY: help setup demo test test-all lint results bench bench-env notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,15 @@ bench-env: .venv-bench/.setup-done  ## environment of the peers that torch is me
 	    --no-deps snntorch norse spikingjelly torchvision nirtorch
 	touch $@
 
+# A virtual environment of its own on top of .venv: notebooks need much that neuro does not.
+notebooks: setup  ## run the examples and write them as notebooks with outputs
+	test -x .venv-notebooks/bin/python || $(BIN)/python -m venv .venv-notebooks
+	.venv-notebooks/bin/python -m pip install --quiet --disable-pip-version-check jupytext nbconvert ipykernel
+	echo "import site; site.addsitedir('$$(echo $(CURDIR)/$(VENV)/lib/python*/site-packages)')" \
+	    > $$(echo .venv-notebooks/lib/python*/site-packages)/neuro.pth
+	.venv-notebooks/bin/python -m ipykernel install --sys-prefix --name python3
+	cd examples && OMP_NUM_THREADS=1 ../.venv-notebooks/bin/jupytext --quiet --to ipynb --set-kernel python3 --execute *.py
+
 bench: setup  ## benchmarks, each a ratio measured in one run
 	mkdir -p results && $(BIN)/neuro bench --json results/bench.json
 
@@ -69,4 +78,4 @@ results: setup  ## every learning figure of docs/results.md (hours; resumes)
 	sh docs/results.sh $(BIN)/neuro
 
 clean:  ## remove the environment and caches
-	rm -rf $(VENV) .venv-bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench .venv-notebooks build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -9,13 +9,13 @@
 #
 # A recurrent network of 50 neurons is driven by 100 Poisson inputs whose synapses learn by STDP.
 # It is described once and run by the NumPy reference and by Brian2. Run this file as a script
-# (`python examples/first_network.py [FIGURE.png]`) or open it as a notebook with jupytext.
+# (`python examples/first_network.py [FIGURE.png]`) or open the notebook beside it.
 
 # %%
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 
 import neuro as nr
 
@@ -55,8 +55,9 @@ assert np.array_equal(weights["reference"], weights["brian2"])
 print("equal spikes, equal weights")
 
 # %%
-figure = Figure(figsize=(8, 3), layout="constrained")
-raster, histogram = figure.subplots(1, 2, width_ratios=(3, 1))
+figure, (raster, histogram) = plt.subplots(
+    1, 2, figsize=(8, 3), layout="constrained", width_ratios=(3, 1)
+)
 steps, units = spikes["reference"]
 raster.plot(steps, units, "k|", markersize=2)
 raster.set(xlabel="time [ms]", ylabel="neuron", title="spikes")
