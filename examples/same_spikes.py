@@ -8,8 +8,8 @@
 # # One model, four backends, the same spikes
 #
 # A network with everything in it that usually makes simulators disagree: exponentials, delays,
-# drawn parameters, noise in the membranes. Every backend runs the same program, with the same functions
-# and the same random numbers, so every spike is the same.
+# drawn parameters, noise in the membranes. Every backend runs the same program, with the same
+# functions and the same random numbers, so every spike is the same.
 
 # %%
 import numpy as np

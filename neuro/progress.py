@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -36,8 +38,9 @@ class Bar:
     """
 
     def __init__(self, total: int, label: str, unit: str = "step") -> None:
-        from tqdm.auto import tqdm
-
+        # tqdm.auto warns in notebooks that have no widgets.
+        name = "tqdm.auto" if find_spec("ipywidgets") else "tqdm.std"
+        tqdm = import_module(name).tqdm
         self._bar: Any = tqdm(
             total=total,
             desc=label,
