@@ -25,9 +25,11 @@ from neuro.notebook import table
 from neuro.program import Arrive, Program
 from neuro.progress import Bar, Progress, Silent
 from neuro.recording import Recording, in_memory
-from neuro.registry import backends as backends
-from neuro.registry import find_backend as find_backend
-from neuro.registry import installed_backends as installed_backends
+from neuro.registry import (
+    backends as backends,
+    find_backend as find_backend,
+    installed_backends as installed_backends,
+)
 from neuro.streaming import Pace, RunFolder, open_recording
 from neuro.tracks import joined, thinned
 from neuro.weights import SynapseTable, matrix, values_from

@@ -13,6 +13,26 @@ from neuro import distributions, neurons, plasticity, sources, synapses
 #: Bases for users' own texts: their docstrings explain, they have no equation or source.
 BASES = ("NeuronModel", "PlasticityRule", "ShortTermPlasticity")
 
+
+def test_help_fits_a_screen_and_names_everything():
+    import pydoc
+
+    text = pydoc.plain(pydoc.render_doc(nr))
+    assert len(nr.__doc__.splitlines()) <= 40
+    assert len(text.splitlines()) < 120
+    public = [n for n in dir(nr) if not n.startswith("_") and n not in ("Population", "Projection")]
+    modules = {"backends", "datasets", "loihi"}
+    ours = [
+        n
+        for n in public
+        if n in modules or getattr(getattr(nr, n), "__module__", "")[:5] == "neuro"
+    ]
+    assert len(ours) > 60
+    for name in ours:
+        assert name in nr.__doc__, name
+        assert getattr(nr, name).__doc__, name
+
+
 MODELS = [getattr(nr, n) for n in neurons.__all__ if n not in BASES]
 RULES = [getattr(nr, n) for n in plasticity.__all__ if n not in BASES]
 COURSES = list(synapses.KINDS)

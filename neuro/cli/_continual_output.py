@@ -345,8 +345,7 @@ def write(
     job: Job, results: Results, folder: RunFolder, analyses: Analyses | None = None
 ) -> None:
     """Write figures, report and, as the mark that all is done, ``metrics.json``."""
-    from neuro import plotting
-    from neuro import report as page
+    from neuro import plotting, report as page
 
     made = figures(job, results)
     for name, figure in made.items():

@@ -19,8 +19,7 @@ def backends(
     ] = False,
 ) -> None:
     """List the simulators that neuro can run on, and why the others cannot be used here."""
-    from neuro.simulation import backends as installed
-    from neuro.simulation import installed_backends
+    from neuro.simulation import backends as installed, installed_backends
 
     if table:
         from neuro.backend_table import markdown

@@ -112,8 +112,7 @@ def sensitivity(
     from neuro.cli._options import check_device, check_sleep, parse_seeds
     from neuro.dataset_name import DatasetName
     from neuro.datasets import load
-    from neuro.learning import sensitivity as study_of
-    from neuro.learning import sensitivity_table
+    from neuro.learning import sensitivity as study_of, sensitivity_table
     from neuro.learning.condition import condition
     from neuro.learning.presets import parse_settings
     from neuro.models.comparison_processes import Processes

@@ -2,8 +2,8 @@
 
 from neuro.connectors.base import Connector
 from neuro.connectors.images import Convolve, convolution, pooling
-from neuro.connectors.matrices import KINDS as _MATRICES
 from neuro.connectors.matrices import (
+    KINDS as _MATRICES,
     Transpose,
     as_connector,
     block_diagonal,
@@ -13,10 +13,13 @@ from neuro.connectors.matrices import (
     one_to_one,
     transpose_of,
 )
-from neuro.connectors.random import KINDS as _RANDOM
-from neuro.connectors.random import fixed_in_degree, fixed_out_degree, fixed_probability
-from neuro.connectors.spatial import KINDS as _SPATIAL
-from neuro.connectors.spatial import distance_dependent
+from neuro.connectors.random import (
+    KINDS as _RANDOM,
+    fixed_in_degree,
+    fixed_out_degree,
+    fixed_probability,
+)
+from neuro.connectors.spatial import KINDS as _SPATIAL, distance_dependent
 
 #: The classes that the functions make.
 KINDS: tuple[type[Connector], ...] = (*_MATRICES, *_RANDOM, *_SPATIAL, Convolve)

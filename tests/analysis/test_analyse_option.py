@@ -12,8 +12,7 @@ import pytest
 
 from neuro import plotting
 from neuro.analysis import SleepAnalyst
-from neuro.cli import _continual_job as jobs
-from neuro.cli import main
+from neuro.cli import _continual_job as jobs, main
 from neuro.cli._continual_analysis import CAPTIONS
 
 QUICK = ["--images-per-task", "30", "--set", "sleep_steps=20", "--set", "hidden=20"]

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 
 from neuro import analysis
 from neuro.errors import DescriptionError
-from neuro.plotting import analysis as draw
-from neuro.plotting import png
+from neuro.plotting import analysis as draw, png
 from neuro.random import stream
 
 

@@ -18,8 +18,7 @@ import pytest
 
 from neuro import datasets
 from neuro.cli import main
-from neuro.models import comparison as driver
-from neuro.models import comparison_processes as processes
+from neuro.models import comparison as driver, comparison_processes as processes
 from neuro.models.comparison_cell import Event, Started, run_task
 
 TABLE = """

@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 
 from neuro import datasets, provenance
-from neuro.cli import _continual_job as jobs
-from neuro.cli import main
+from neuro.cli import _continual_job as jobs, main
 from neuro.provenance import code_fingerprint
 
 QUICK = ["--images-per-task", "30", "--set", "sleep_steps=20", "--set", "hidden=20"]

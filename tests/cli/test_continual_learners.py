@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from neuro.cli import _continual_job as jobs
-from neuro.cli import main
+from neuro.cli import _continual_job as jobs, main
 
 QUICK = ["--dataset", "digits", "--images-per-task", "30", "--epochs", "2", "--seeds", "0"]
 SMALL = ["--set", "hidden=20,20", "--set", "sleep_steps=20"]

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuro.cli import _continual_job as jobs
-from neuro.cli import main
+from neuro.cli import _continual_job as jobs, main
 from neuro.learning import presets
 from neuro.learning.settings import Settings
 from neuro.models import continual as running

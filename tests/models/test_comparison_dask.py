@@ -13,8 +13,7 @@ import pytest
 from neuro.datasets import load
 from neuro.errors import JobError
 from neuro.learning.comparison import Cell, Comparison, read_comparison
-from neuro.models import comparison as driver
-from neuro.models import comparison_dask
+from neuro.models import comparison as driver, comparison_dask
 from neuro.models.comparison import Outcome, Watcher, run_comparison
 from neuro.models.comparison_cell import Executor
 from neuro.models.comparison_dask import DaskCluster

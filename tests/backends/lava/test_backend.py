@@ -14,8 +14,7 @@ import pytest
 from lava_helpers import engine_of, loop
 
 import neuro as nr
-from neuro.backends.lava import BACKEND, importing
-from neuro.backends.lava import backend as backend_module
+from neuro.backends.lava import BACKEND, backend as backend_module, importing
 
 ROOT = Path(__file__).parents[3]
 
