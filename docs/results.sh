@@ -44,7 +44,12 @@ for data in mnist fashion-mnist; do
     "$neuro" continual --learner pc --seeds 0-4 --dataset $data --preset best --no-baselines --no-joint --out "$out/pc-$data-all"
     "$neuro" continual --learner pc --seeds 0-4 --dataset $data --protocol permuted --tasks 10 --images-per-class 100 --test-images 300 --joint --set columns=180 --out "$out/pc-$data-permuted"
     "$neuro" continual --learner pc --seeds 0-4 --dataset $data --features dct --preset best --no-baselines --no-joint --out "$out/pc-$data-all-dct"
-    "$neuro" $pc --dataset $data --features dct --images-per-class 300 --test-images 200 --no-baselines --no-joint --out "$out/pc-$data-dct"
+done
+for data in mnist fashion-mnist mnist+fashion-mnist; do  # whole test sets
+    "$neuro" $pc --dataset $data --images-per-class 300 --no-baselines --no-joint --out "$out/pc-$data-whole"
+done
+for data in mnist cifar10; do
+    "$neuro" $pc --dataset $data --features dct --images-per-class 300 --no-baselines --no-joint --out "$out/pc-$data-dct-whole"
 done
 "$neuro" $pc --dataset mnist+fashion-mnist --images-per-class 300 --test-images 200 --joint --out "$out/pc-both"
 "$neuro" continual --learner pc --seeds 0-4 --dataset mnist --protocol permuted --tasks 20 --images-per-class 100 --test-images 100 --no-baselines --no-joint --set columns=400 --out "$out/pc-permuted-20"
@@ -53,7 +58,6 @@ for blur in 0 0.3 0.6; do
     "$neuro" continual --learner pc --seeds 0-4 --dataset mnist --protocol permuted --tasks 4 --blur $blur --images-per-class 100 --test-images 300 --no-baselines --no-joint --out "$out/pc-blur-$blur"
 done
 "$neuro" $pc --dataset mnist --blur 0.6 --images-per-class 300 --test-images 200 --no-baselines --no-joint --out "$out/pc-mnist-blur"
-"$neuro" $pc --dataset cifar10 --features dct --images-per-class 300 --test-images 200 --no-baselines --no-joint --out "$out/pc-cifar10-dct"
 for learner in sg pc-chain; do
     "$neuro" continual --dataset mnist --learner $learner --regulariser isi-cv --images-per-class 300 --test-images 200 --no-joint --seeds 0-4 --out "$out/isi-$learner"
 done
