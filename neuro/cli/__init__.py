@@ -20,6 +20,7 @@ from neuro.cli import (
     compare,
     continual,
     deploy,
+    new,
     reactivate,
     sensitivity,
     tune,
@@ -30,7 +31,6 @@ from neuro.errors import NeuroError
 app = typer.Typer(
     name="neuro",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Spiking networks: learn awake, sleep in spikes, remember.",
@@ -38,7 +38,7 @@ app = typer.Typer(
 )
 for module in (
     *(continual, reactivate, compare, deploy),
-    *(tune, sensitivity, check_gradient, backends, bench),
+    *(tune, sensitivity, check_gradient, backends, bench, new),
 ):
     module.register(app)
 
