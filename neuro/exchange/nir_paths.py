@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,20 +79,21 @@ class Path:
                 total = scipy.sparse.csr_array(total @ _matrix(node, shape))
         return total
 
-    def bias(self) -> FloatArray:
-        """What arrives when the source is silent."""
-        carried: FloatArray = np.zeros(int(np.prod(self._first)))
-        for (_, node), shape in zip(self.nodes, self.shapes, strict=True):
+    def biases(self) -> dict[tuple[str, ...], FloatArray]:
+        """What each bias on the way brings to its end, by the names of the nodes from there on."""
+        found: dict[tuple[str, ...], FloatArray] = {}
+        for (name, node), shape in zip(self.nodes, self.shapes, strict=True):
             if kind_of(node) in LINEAR:
-                carried = carried @ _matrix(node, shape)
+                found = {key: value @ _matrix(node, shape) for key, value in found.items()}
+            found = {(*key, name): value for key, value in found.items()}
             given = getattr(node, "bias", None)
             if given is not None:
-                out = output_shape("", node, shape)
                 spread = np.asarray(given, np.float64).reshape(-1)
                 if kind_of(node).startswith("Conv"):
-                    spread = np.repeat(spread, int(np.prod(out[1:])))
-                carried = carried + spread
-        return carried
+                    positions = output_shape(name, node, shape)[1:]
+                    spread = np.repeat(spread, int(np.prod(positions)))
+                found[name,] = spread
+        return found
 
     def delay(self, dt: float) -> float | FloatArray:
         """Seconds from a spike to its arrival, one step and the delays passed.
@@ -135,6 +137,15 @@ class Path:
     @property
     def _first(self) -> Shape:
         return self.shapes[0] if self.shapes else self.shape
+
+
+def total_bias(paths: Iterable[Path], size: int) -> FloatArray:
+    """What arrives at the common end of paths when their sources are silent; each bias once."""
+    found: dict[tuple[str, ...], FloatArray] = {}
+    for path in paths:
+        found |= path.biases()
+    total: FloatArray = np.sum([np.zeros(size), *found.values()], axis=0)
+    return total
 
 
 def kind_of(node: Any) -> str:

@@ -17,7 +17,7 @@ from neuro.equations.statements import check_name
 from neuro.errors import DescriptionError, EquationError
 from neuro.exchange import nir_metadata
 from neuro.exchange.nir_models import FORMS, Conventions, model_of, per_unit, relay
-from neuro.exchange.nir_paths import STATELESS, Path, kind_of
+from neuro.exchange.nir_paths import STATELESS, Path, kind_of, total_bias
 from neuro.network import Network
 from neuro.neurons import NeuronModel
 from neuro.sources import Poisson, SpikeTimes
@@ -217,25 +217,24 @@ class GraphReader:
                 net.population(names.of(start), silent, self._shape(start))
             else:
                 self._neurons(net, names.of(start), start, arriving[start])
-        direct: dict[str, str] = {}
-        for output in outputs:
-            direct[output] = self._output(net, names, output, arriving[output])
+        shown = [self._output(net, names, n, arriving.pop(n, [])) for n in outputs]
         for end, paths in arriving.items():
-            target = direct.get(end) or names.of(end)
-            for path in paths:
-                if end in outputs and target == names.of(path.source):
-                    continue
-                net.connect(
-                    names.of(path.source),
-                    target,
-                    path.connector(),
-                    delay=path.delay(self.dt),
-                    name=names.new(f"{names.of(path.source)}_{target}"),
-                )
+            self._connect(net, names, names.of(end), paths)
         self._bias_source(net, names)
-        for output in outputs:
-            self._record(net, direct[output])
+        for name in shown:
+            self._record(net, name)
         return net
+
+    def _connect(self, net: Network, names: _Names, target: str, paths: list[Path]) -> None:
+        for path in paths:
+            source = names.of(path.source)
+            net.connect(
+                source,
+                target,
+                path.connector(),
+                delay=path.delay(self.dt),
+                name=names.new(f"{source}_{target}"),
+            )
 
     def _shape(self, name: str) -> tuple[int, ...]:
         """Of what a neuron or an input gives."""
@@ -272,15 +271,13 @@ class GraphReader:
     def _neurons(self, net: Network, name: str, node_name: str, paths: list[Path]) -> None:
         node, shape = self.nodes[node_name], self._shape(node_name)
         kind, size = kind_of(node), int(np.prod(shape))
-        bias = np.zeros(size)
         for path in paths:
-            given = path.bias()
-            if given.size != size:
+            if int(np.prod(path.shape)) != size:
                 raise DescriptionError(
-                    f"from_nir: {given.size} values arrive from {path.source!r} at {node_name!r},"
-                    f" which has {size} units"
+                    f"from_nir: values of shape {path.shape} arrive from {path.source!r} at"
+                    f" {node_name!r}, which has {size} units"
                 )
-            bias = bias + given
+        bias = total_bias(paths, size)
         bias = self._kept(name, node_name, bias, paths)
         if hasattr(node, "model"):
             net.population(name, node.model(), shape)
@@ -298,10 +295,10 @@ class GraphReader:
         if not paths:
             raise DescriptionError(f"from_nir: nothing leads to output {output!r}")
         size = int(np.prod(paths[0].shape))
-        bias = np.sum([path.bias() for path in paths], axis=0)
         name = names.of(output)
-        bias = self._kept(name, output, np.broadcast_to(bias, size).copy(), paths)
+        bias = self._kept(name, output, total_bias(paths, size), paths)
         net.population(name, relay(bias), paths[0].shape)
+        self._connect(net, names, name, paths)
         return name
 
     def _kept(self, name: str, node: str, bias: FloatArray, paths: list[Path]) -> FloatArray:

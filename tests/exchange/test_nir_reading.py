@@ -10,7 +10,7 @@ from torch.nn import functional
 
 import neuro as nr
 from neuro.errors import DescriptionError
-from neuro.exchange.nir_paths import Path
+from neuro.exchange.nir_paths import Path, total_bias
 
 DT = 1e-3
 DRAW = np.random.default_rng(5)
@@ -198,7 +198,7 @@ def test_maps_and_biases_are_those_of_torch(name):
         path = path.through(str(number), one)
     expected = torch_map(t(IMAGE)[None] if "affine" not in name else t(IMAGE), nodes).numpy()
     assert path.shape == tuple(n for n in expected.shape if n != 1) or path.shape == expected.shape
-    found = IMAGE.ravel() @ path.matrix() + path.bias()
+    found = IMAGE.ravel() @ path.matrix() + total_bias([path], int(np.prod(path.shape)))
     np.testing.assert_allclose(found, expected.ravel(), rtol=1e-12, atol=1e-12)
 
 
@@ -209,7 +209,9 @@ def test_a_convolution_in_one_dimension_is_that_of_torch():
     expected = functional.conv1d(t(signal)[None], t(kernel), t(conv.bias), 2, 3).numpy()[0]
     assert path.shape == expected.shape
     np.testing.assert_allclose(
-        signal.ravel() @ path.matrix() + path.bias(), expected.ravel(), rtol=1e-12
+        signal.ravel() @ path.matrix() + total_bias([path], int(np.prod(path.shape))),
+        expected.ravel(),
+        rtol=1e-12,
     )
 
 
@@ -291,6 +293,17 @@ def test_recurrence_and_several_ways_add_up():
     assert fired.tolist() == [list(pair) for pair in expected]
 
 
+def test_a_bias_that_several_ways_pass_counts_once():
+    ways = {"a": nir.Scale(np.full(3, 2.0)), "b": nir.Scale(np.full(3, 3.0))}
+    shared = {"shared": nir.Affine(np.eye(3), np.array([0.5, 0.0, 0.25])), "n": node("IF")}
+    edges = [("input", "a"), ("input", "b"), ("a", "shared"), ("b", "shared"), ("shared", "n"),
+             ("n", "output")]  # fmt: skip
+    net = nr.from_nir(graph({**ways, **shared}, edges), DT)
+    np.testing.assert_allclose(net.populations["n"].model.parameters["bias"], [0.5, 0.0, 0.25])
+    both = [p.connector.build(None, p.pre, p.post)[1].sum() for p in net.projections.values()]
+    assert sorted(both) == [6.0, 9.0]
+
+
 def test_nested_graphs_are_opened():
     inner = nir.NIRGraph(
         {"in": nir.Input(np.array([3])), "out": nir.Output(np.array([3])),
@@ -364,7 +377,7 @@ INNER = nir.NIRGraph(
     ("made", "message"),
     [
         (lambda: chain(nir.Linear(np.ones((3, 4))), node("IF")), r"Linear 'n0' has a weight of"),
-        (lambda: chain(nir.Linear(np.ones((4, 3))), node("IF")), "4 values arrive from 'input'"),
+        (lambda: chain(nir.Linear(np.ones((4, 3))), node("IF")), r"values of shape \(4,\) arrive"),
         (lambda: chain(nir.Delay(np.full(3, 1.5e-3)), node("IF")), "no multiple of dt = 0.001 s"),
         (lambda: chain(INNER, node("IF")), "nested graph 'n0' has 2 inputs and 1 outputs"),
         (
