@@ -29,9 +29,8 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --no-deps --ignore-requires-python lava-nc==0.10.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	    torchvision==0.28.0 snntorch==1.0.0 nirtorch==2.6 spikingjelly==2.0.0 loguru==0.7.3 \
+	    torchvision==0.28.0 snntorch==1.0.0 norse==1.1.0 nirtorch==2.6 spikingjelly==2.0.0 loguru==0.7.3 \
 	    "brian2cuda==1.0a7; python_version < '3.12'" "brian2cuda==1.0b1; python_version >= '3.12'"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation norse==1.1.0
 	touch $(STAMP)
 
 demo: setup  ## learn digits awake, sleep in spikes, remember: about a minute
