@@ -19,7 +19,6 @@ setup: $(STAMP)  ## virtual environment in .venv with all pinned dependencies
 # lava-nc 0.10.0 declares Python < 3.11 and numpy < 2, but runs on 3.11 and numpy 2.3 behind a small
 # shim; hence --no-deps --ignore-requires-python, with its real needs listed as the extra "lava".
 # torchvision 0.28.0 belongs to torch 2.13.0; --no-deps keeps pip from replacing that by a CUDA build.
-# Of the torch libraries whose modules from_torch reads, only what defines a layer is needed.
 # brian2cuda 1.0a7 declares Brian2 2.8.0, but generates code with 2.9.0 too; it compiles nothing here.
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -29,17 +28,23 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --no-deps --ignore-requires-python lava-nc==0.10.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	    torchvision==0.28.0 snntorch==1.0.0 norse==1.1.0 nirtorch==2.6 spikingjelly==2.0.0 loguru==0.7.3 \
+	    torchvision==0.28.0 \
 	    "brian2cuda==1.0a7; python_version < '3.12'" "brian2cuda==1.0b1; python_version >= '3.12'"
 	touch $(STAMP)
 
 demo: setup  ## learn digits awake, sleep in spikes, remember: about a minute
 	$(BIN)/neuro continual --dataset digits --sleep brian2 --out $(DEMO_OUT)
 
-test: lint  ## linters, types and the fast tests
+# Torch libraries whose modules from_torch reads; with --no-deps: only what defines a layer is needed.
+$(VENV)/.peers-done: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    snntorch==1.0.0 norse==1.1.0 nirtorch==2.6 spikingjelly==2.0.0 loguru==0.7.3
+	touch $@
+
+test: lint $(VENV)/.peers-done  ## linters, types and the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
-test-all: setup  ## the slow tests as well
+test-all: setup $(VENV)/.peers-done  ## the slow tests as well
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # Static checkers do not follow the folder mapping of setup.cfg, so mypy reads a copy laid out as in
