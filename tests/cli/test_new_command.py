@@ -32,7 +32,13 @@ def test_what_is_there_is_not_overwritten(tmp_path, capsys):
     assert (tmp_path / "network.py").read_text() == "mine"
 
 
-def test_shells_complete(capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main(["--show-completion", "bash"])
-    assert "_NEURO_COMPLETE" in capsys.readouterr().out
+def test_shells_complete(capsys, monkeypatch):
+    # What the script that `neuro --install-completion` writes asks when Tab is pressed.
+    for word, name in ((1, "cont"), (2, "--protoc")):
+        words = [*["neuro", "continual"][:word], name]
+        monkeypatch.setenv("_NEURO_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", " ".join(words))
+        monkeypatch.setenv("COMP_CWORD", str(word))
+        with pytest.raises(SystemExit, match="0"):
+            main([])
+    assert capsys.readouterr().out.split() == ["continual", "--protocol"]

@@ -49,6 +49,14 @@ def data() -> dict[str, Dataset]:
     return {"digits": load("digits")}
 
 
+@pytest.fixture
+def heeds_control_c() -> Generator[None]:
+    """A shell without job control starts what runs behind it with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def table(folder: Path, *rows: str) -> Comparison:
     path = folder / "table.toml"
     path.write_text(TABLE + "".join(rows))
@@ -178,7 +186,7 @@ def test_a_killed_worker_costs_its_cell_only(data: dict[str, Dataset], tmp_path:
 
 
 def test_control_c_ends_the_workers_and_keeps_what_is_finished(
-    data: dict[str, Dataset], tmp_path: Path
+    data: dict[str, Dataset], tmp_path: Path, heeds_control_c: None
 ) -> None:
     comparison = table(tmp_path, EP, ENDLESS)
 
