@@ -9,7 +9,7 @@ DEMO_OUT ?= results/demo
 # The options of ruff live in setup.cfg with those of every other tool; ruff itself cannot read it.
 RUFF = $(shell $(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); print(' '.join(p['ruff']['options'].split()))")
 
-.PHONY: help setup demo test test-all lint results bench bench-env notebooks clean
+.PHONY: help setup demo docs test test-all lint results bench bench-env notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,16 +35,19 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 demo: setup  ## learn digits awake, sleep in spikes, remember: about a minute
 	$(BIN)/neuro continual --dataset digits --sleep brian2 --out $(DEMO_OUT)
 
-# Torch libraries whose modules from_torch reads; with --no-deps: only what defines a layer is needed.
-$(VENV)/.peers-done: $(STAMP)
+# What only tests and the site need. Torch libraries, whose modules from_torch reads, come with
+# --no-deps: only what defines a layer is needed.
+$(VENV)/.tests-done: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	    --no-build-isolation --editable '.[docs]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	    snntorch==1.0.0 norse==1.1.0 nirtorch==2.6 spikingjelly==2.0.0 loguru==0.7.3
 	touch $@
 
-test: lint $(VENV)/.peers-done  ## linters, types and the fast tests
+test: lint $(VENV)/.tests-done  ## linters, types and the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
-test-all: setup $(VENV)/.peers-done  ## the slow tests as well
+test-all: setup $(VENV)/.tests-done  ## the slow tests as well
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # Static checkers do not follow the folder mapping of setup.cfg, so mypy reads a copy laid out as in
@@ -74,6 +77,9 @@ notebooks: setup  ## run the examples and write them as notebooks with outputs
 	    > $$(echo .venv-notebooks/lib/python*/site-packages)/neuro.pth
 	.venv-notebooks/bin/python -m ipykernel install --sys-prefix --name python3
 	cd examples && OMP_NUM_THREADS=1 ../.venv-notebooks/bin/jupytext --quiet --to ipynb --set-kernel python3 --execute *.py
+
+docs: $(VENV)/.tests-done  ## the documentation site, in build/site
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/site
 
 bench: setup  ## benchmarks, each a ratio measured in one run
 	mkdir -p results && $(BIN)/neuro bench --json results/bench.json

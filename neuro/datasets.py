@@ -133,7 +133,7 @@ class Dataset:
 
         Parameters
         ----------
-        images : ndarray, shape [n, *shape]
+        images : ndarray, shape [n, ...]
             Images of this data set (or a selection of them).
 
         Returns

@@ -6,14 +6,14 @@ order of :attr:`Program.steps`, once per time step. Each step declares what it r
 Names are qualified: array ``"exc.v"`` belongs to population (or projection) ``exc``; a name that
 begins with ``_`` is local to one step. Every array has a *domain*:
 
-===================  ==============================================================
-domain               one value per
-===================  ==============================================================
-name of a population unit of that population
-name of a projection synapse (dense: ``[pre, post]``; sparse: CSR order, one axis;
-                     the weights of a convolution: its kernel)
-``""``               network (a scalar that may change between runs)
-===================  ==============================================================
+====================  ==============================================================
+domain                one value per
+====================  ==============================================================
+name of a population  unit of that population
+name of a projection  synapse (dense: ``[pre, post]``; sparse: CSR order, one axis;
+                      the weights of a convolution: its kernel)
+``""``                network (a scalar that may change between runs)
+====================  ==============================================================
 
 The order of one time step is normative (see ``docs/architecture.md``): arrive, update,
 threshold, reset, plasticity, record. Additions happen in a stated order: within a projection by

@@ -11,17 +11,14 @@ beginning at zero for every batch. With target y, nudge :math:`\beta` and
 :math:`e = y - s^L` (``mse``) or :math:`e = y - \mathrm{softmax}(s^L)` (``cross-entropy``), one
 step is
 
-============== ================================================================ =================
-dynamics       hidden layers                                                    source
-============== ================================================================ =================
-`prototypical` :math:`s \leftarrow \rho(u)`,                                    Laborieux et al.
-               output :math:`s^L \leftarrow \rho(u^L + \beta e)`                2021
-`energy`       :math:`s \leftarrow [s + \epsilon(-s + \rho'(s) u)]_0^1` with    Scellier & Bengio
-               u read from :math:`\rho(s)`, output                              2017, Ernoult et
-               :math:`s^L \leftarrow [s^L + \epsilon(-s^L + u^L + \beta e)]_0^1` al. 2019
-`leaky`        :math:`s \leftarrow s + \epsilon(-s + \rho(u))`, output          Ernoult et al.
-               :math:`s^L \leftarrow s^L + \epsilon(-s^L + \rho(u^L) + \beta e)` 2019, `--discrete`
-============== ================================================================ =================
+``prototypical`` (Laborieux et al. 2021)
+    :math:`s \leftarrow \rho(u)`, output :math:`s^L \leftarrow \rho(u^L + \beta e)`
+``energy`` (Scellier & Bengio 2017, Ernoult et al. 2019)
+    :math:`s \leftarrow [s + \epsilon(-s + \rho'(s) u)]_0^1` with u read from :math:`\rho(s)`,
+    output :math:`s^L \leftarrow [s^L + \epsilon(-s^L + u^L + \beta e)]_0^1`
+``leaky`` (Ernoult et al. 2019, ``--discrete``)
+    :math:`s \leftarrow s + \epsilon(-s + \rho(u))`,
+    output :math:`s^L \leftarrow s^L + \epsilon(-s^L + \rho(u^L) + \beta e)`
 
 For ``cross-entropy`` the output is linear in every form: neither :math:`\rho` nor the clip acts
 on it. In ``energy`` the output has no :math:`\rho'`, which makes it a linear unit: what feeds
@@ -57,7 +54,7 @@ class EquilibriumSettings:
     Attributes
     ----------
     dynamics : {"prototypical", "energy", "leaky"}
-        Form of the step, see the module's table.
+        Form of the step, see the module's list.
     activation : str
         Name in :data:`neuro.learning.activations.ACTIVATIONS` (aliases are resolved).
     loss : {"mse", "cross-entropy"}
@@ -317,6 +314,7 @@ class PreparedNetwork:
 def prepare(
     weights: Sequence[Tensor], biases: Sequence[Tensor], settings: EquilibriumSettings
 ) -> PreparedNetwork:
+    """Weights and biases with the slope and offset of the activation multiplied in, once."""
     rho = settings.rho
     gain, offset = rho.gain, rho.offset
     if settings.dynamics == "energy":

@@ -12,6 +12,8 @@ from neuro.loihi.numbers import SIGN_MODES, representable
 
 from .lava_models import PARAMETERS
 
+pytestmark = pytest.mark.xdist_group("lava by itself")  # they share a run of Lava
+
 #: Of Lava's enumeration.
 SIGN = {"mixed": 1, "excitatory": 2, "inhibitory": 3}
 RANDOM, LONG, RUNTIME = 220, 2, 3

@@ -23,6 +23,8 @@ from neuro.lowering import lower
 from neuro.program import Array, Arrive, Assign, Plasticity, Program, Record, Update
 from neuro.progress import Silent
 
+pytestmark = pytest.mark.xdist_group("features of brian2")  # they share builds
+
 
 def events(
     precision: str = "float64", seed: int = 9, longest: float = 7e-3, density: float = 0.4

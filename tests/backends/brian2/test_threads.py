@@ -18,6 +18,8 @@ from neuro.errors import CompileError
 from neuro.lowering import lower
 from neuro.progress import Silent
 
+pytestmark = pytest.mark.xdist_group("threads of brian2")  # they share a build
+
 HEADER = Path(buildcache.__file__).parent / "neuro_io.h"
 
 

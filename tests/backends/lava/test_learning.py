@@ -19,6 +19,8 @@ from neuro.loihi.learning import translate
 if BACKEND.available() is not True:
     pytest.skip(str(BACKEND.available()), allow_module_level=True)
 
+pytestmark = pytest.mark.xdist_group("learning on lava")  # they share a run of Lava
+
 DT = 1e-3
 N_PRE, N_POST, STEPS = 8, 6, 100
 

@@ -304,10 +304,10 @@ def cycle(count: int) -> None:
             sim.close()
 
 
-@pytest.mark.parametrize("cycles", [8, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cycles", [4, pytest.param(200, marks=pytest.mark.slow)])
 def test_many_compilations(cycles: int) -> None:
     """Compile, run, close, again and again: no handles, no children, no memory."""
-    cycle(5)
+    cycle(3)
     files, children, memory = footprint()
     cycle(cycles)
     now = footprint()

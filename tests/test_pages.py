@@ -17,12 +17,10 @@ from neuro.cli import app
 ROOT = Path(__file__).parent.parent
 
 
-def run(page, count, tmp_path):
-    """Lines that the ``count`` blocks of Python on a page print."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    assert len(blocks) == count
+def run(page, tmp_path):
+    """Lines that all the Python on a page prints, run as one script."""
     script = tmp_path / "page.py"
-    script.write_text("\n".join(blocks))
+    script.write_text("\n".join(blocks(page)))
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(script)],
         cwd=tmp_path,
@@ -34,8 +32,45 @@ def run(page, count, tmp_path):
     return done.stdout.splitlines()
 
 
+def blocks(page):
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_no_page_with_code_is_forgotten():
+    here = Path(__file__).read_text()
+    written = ["README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+    assert [page for page in written if blocks(page) and f'run("{page}"' not in here] == []
+
+
+def test_the_code_of_the_tutorial(tmp_path):
+    assert blocks("docs/tutorial.md")[0].strip().count("\n") < 16
+    lines = run("docs/tutorial.md", tmp_path)
+    assert int(lines[0].removesuffix(" spikes")) > 100
+    assert (tmp_path / "raster.png").stat().st_size > 5000
+    assert "delay" in lines[1]
+    assert all(line.endswith(" True") for line in lines[2:-3]) and len(lines) > 6
+    slow, fast = map(float, re.findall(r"0\.\d+", lines[-1]))
+    assert fast > 1.5 * slow
+
+
+def test_the_code_of_the_page_on_models(tmp_path):
+    assert run("docs/models.md", tmp_path) == ["True"]
+
+
+def test_the_code_of_the_page_on_runs(tmp_path):
+    later, voltage, same, complete, counts = run("docs/runs.md", tmp_path)
+    assert later == same == complete == "True"
+    assert voltage == "(100, 2)"
+    few, some, many = json.loads(counts)
+    assert few < some < many
+
+
+def test_the_code_of_the_page_on_backends_of_your_own(tmp_path):
+    assert run("docs/new-backend.md", tmp_path) == []
+
+
 def test_the_code_of_the_readme(tmp_path):
-    accuracy, reference, brian2, torch, lava, *program, items = run("README.md", 4, tmp_path)
+    accuracy, reference, brian2, torch, lava, *program, items = run("README.md", tmp_path)
     assert float(accuracy) > 0.5
     spikes = {line.split()[1] for line in (reference, brian2, torch, lava)}
     assert len(spikes) == 1, spikes
@@ -46,7 +81,7 @@ def test_the_code_of_the_readme(tmp_path):
 
 @pytest.mark.skipif(nr.backends().get("lava") is not True, reason="Lava is not here")
 def test_the_code_of_the_page_on_loihi(tmp_path):
-    lines = run("docs/loihi.md", 6, tmp_path)
+    lines = run("docs/loihi.md", tmp_path)
     assert any("in whole numbers" in line for line in lines)
     assert any("demo fits Loihi 2: 1 core" in line for line in lines)
     assert any("dw = y0*x1 - y0*x2 - x0*y1" in line for line in lines)
@@ -54,25 +89,25 @@ def test_the_code_of_the_page_on_loihi(tmp_path):
 
 
 def test_the_code_of_the_page_on_reactivation(tmp_path):
-    divergence, peak = map(float, run("docs/reactivation.md", 1, tmp_path))
+    divergence, peak = map(float, run("docs/reactivation.md", tmp_path))
     assert 0 < divergence < 0.6
     assert 0.7 < peak < 1.3
 
 
 def test_the_code_of_the_page_on_nir(tmp_path):
-    assert run("docs/nir.md", 1, tmp_path) == []
+    assert run("docs/nir.md", tmp_path) == []
     assert (tmp_path / "net.nir").is_file()
 
 
 def test_the_code_of_the_page_on_torch(tmp_path):
-    accuracy, same, ends = run("docs/torch.md", 2, tmp_path)
+    accuracy, same, ends = run("docs/torch.md", tmp_path)
     assert float(accuracy) > 0.9
     assert same == "True"
     assert ends == "['input', 'bias'] ['output']"
 
 
 def test_the_code_of_the_page_on_continual_learning(tmp_path):
-    accuracies, correlations, p_value = run("docs/continual.md", 1, tmp_path)
+    accuracies, correlations, p_value = run("docs/continual.md", tmp_path)
     assert float(accuracies.split()[0]) > 0.5
     before, after = map(float, correlations.split())
     assert after < before
@@ -81,7 +116,7 @@ def test_the_code_of_the_page_on_continual_learning(tmp_path):
 
 
 def test_the_code_of_the_page_on_predictive_coding(tmp_path):
-    accuracy, agreement = run("docs/predictive.md", 1, tmp_path)
+    accuracy, agreement = run("docs/predictive.md", tmp_path)
     assert float(accuracy) > 0.9
     assert float(agreement) > 0.94
 
@@ -89,7 +124,7 @@ def test_the_code_of_the_page_on_predictive_coding(tmp_path):
 def commands():
     """Every command that a page shows, as a list of words."""
     found = {}
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))):
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
             for line in block.splitlines():
                 if line.startswith("neuro "):
