@@ -194,6 +194,19 @@ def run_comparison(
     return [replace(outcomes[task.key], cell=task.cell) for task in tasks]
 
 
+def finished(
+    comparison: Comparison,
+    data: Mapping[str, Dataset],
+    folder: RunFolder,
+    data_root: str | os.PathLike[str] | None = None,
+) -> list[tuple[Cell, bool]]:
+    """Every cell, and whether the folder holds its result."""
+    root = None if data_root is None else os.path.abspath(data_root)
+    kept = folder.path / "cells"
+    tasks = _tasks(comparison, data, root)
+    return [(task.cell, _stored(kept, task) is not None) for task in tasks]
+
+
 def _tasks(
     comparison: Comparison, data: Mapping[str, Dataset], data_root: str | None
 ) -> list[Task]:

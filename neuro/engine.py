@@ -131,6 +131,13 @@ class Backend(Protocol):
         """``True``, or one sentence: what is missing and how to mend it. Must be quick."""
         ...
 
+    def ways(self) -> Mapping[str, bool | str]:
+        """Ways of running that need more than :meth:`available` asks, as options are written.
+
+        ``True``, or what is missing and how to mend it. For ``neuro backends``; may be left out.
+        """
+        return {}
+
     def lacks(self, **options: Any) -> Mapping[str, str]:
         """Features that it cannot run with these options, each with the reason.
 

@@ -91,6 +91,8 @@ class RunFolder:
     ----------
     path : Path
         Made if it does not exist, parents included.
+    make : bool
+        False: only look at what is there; nothing is made, and nothing may be stored.
 
     Raises
     ------
@@ -99,8 +101,10 @@ class RunFolder:
         at its end.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make: bool = True) -> None:
         self.path = path
+        if not make:
+            return
         try:
             path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path) as probe:

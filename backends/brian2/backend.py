@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,16 @@ class Brian2Backend:
         if importlib.util.find_spec("brian2") is None:
             return "Brian2 is not installed; run: pip install brian2"
         return True
+
+    def ways(self) -> Mapping[str, bool | str]:
+        """Targets that need a compiler or a GPU."""
+        from neuro.backends.brian2.compiler import compiler
+
+        compiled = _able(compiler)
+        cython: bool | str = compiled
+        if importlib.util.find_spec("Cython") is None:
+            cython = "Cython is not installed; run: pip install cython"
+        return {"target='cpp'": compiled, "target='cython'": cython, "target='cuda'": _cuda()}
 
     def lacks(self, **options: Any) -> Mapping[str, str]:
         """What Brian2 cannot do."""
@@ -81,6 +91,25 @@ class Brian2Backend:
         folder = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
         plan = draw(program)
         return Brian2Engine(plan, Chooser(plan, target, folder, threads, capability))
+
+
+def _able(find: Callable[[], object]) -> bool | str:
+    """True, or what the error says."""
+    try:
+        find()
+    except BackendError as error:
+        return str(error)
+    return True
+
+
+def _cuda() -> bool | str:
+    from neuro.backends.brian2.nvcc import gpu_capability, nvcc
+
+    if importlib.util.find_spec("brian2cuda") is None:
+        return "Brian2CUDA is not installed; run: pip install 'neuro[cuda]'"
+    if gpu_capability() is None:
+        return "there is no NVIDIA GPU (code is generated without one)"
+    return _able(nvcc)
 
 
 def _is_capability(value: object) -> bool:

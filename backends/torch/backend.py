@@ -54,6 +54,21 @@ class TorchBackend:
             return "PyTorch is not installed; run: pip install torch"
         return True
 
+    def ways(self) -> Mapping[str, bool | str]:
+        """A GPU."""
+        import torch
+
+        if torch.cuda.is_available():
+            return {"device='cuda'": True}
+        built = torch.version.cuda is not None
+        reason = (
+            "torch sees no NVIDIA GPU"
+            if built
+            else "this torch is built without CUDA; for a machine with a GPU choose another at "
+            "https://pytorch.org/get-started"
+        )
+        return {"device='cuda'": reason}
+
     def lacks(self, **options: Any) -> Mapping[str, str]:
         """Nothing, unless the order of sums was given up."""
         if options.get("ordered", True):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from neuro.cli import _compare_output as output
 from neuro.cli._errors import InterruptedJobError
+from neuro.cli._plan import Planned, print_plan
 from neuro.errors import JobError
 from neuro.learning.comparison import Comparison
 from neuro.learning.comparison_table import Group
-from neuro.models.comparison import prepare, run_comparison
+from neuro.models.comparison import finished, prepare, run_comparison
 from neuro.models.comparison_cell import Executor
 from neuro.provenance import code_fingerprint
 from neuro.report import versions
@@ -47,11 +48,23 @@ class TableRun:
             )
 
 
+def print_table_plan(
+    comparison: Comparison, out: Path, data_root: Path | None, facts: Mapping[str, object]
+) -> None:
+    """Check a table as :func:`run_table` does, and show what that would run."""
+    cells = finished(comparison, prepare(comparison, data_root), RunFolder(out, make=False))
+    counted: dict[str, list[bool]] = {}
+    for cell, kept in cells:
+        counted.setdefault(f"{cell.row}, {cell.dataset}", []).append(kept)
+    planned = [Planned(what, len(kept), sum(kept)) for what, kept in counted.items()]
+    print_plan(out, planned, facts)
+
+
 def run_table(
     job: str,
     comparison: Comparison,
     out: Path,
-    finished: Sequence[str],
+    marks: Sequence[str],
     *,
     executor: Executor,
     data_root: Path | None,
@@ -66,7 +79,7 @@ def run_table(
         The table.
     out : Path
         Folder of its results; made when all is checked.
-    finished : sequence of str
+    marks : sequence of str
         Files that say that the folder is complete; removed first.
     executor : Executor
         Where cells run.
@@ -86,7 +99,7 @@ def run_table(
         "code": code_fingerprint(),
         "versions": versions(),
     }
-    folder.begin(*finished)
+    folder.begin(*marks)
     folder.write_json("config.json", about)
     with output.Display() as display:
         try:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from neuro.analysis import SleepAnalyst
 from neuro.cli._errors import InterruptedJobError
+from neuro.cli._plan import Planned
 from neuro.dataset_name import DatasetName
 from neuro.datasets import Dataset
 from neuro.learning.condition import PREDICTIVE, SLEEPING, Condition, condition
@@ -302,6 +303,31 @@ class Job:
             "versions": versions(),
         }
 
+    def facts(self) -> dict[str, object]:
+        """What a person wants to know of the job before it runs, by name."""
+        asked, data = self.conditions[self.request.asked], self.dataset
+        settings = asked.preset.to_json()
+        return {
+            "data": f"{data.name}, {len(data.train_labels)} training and {len(data.test_labels)} "
+            f"test images ({data.source})",
+            "judged on": self.request.evaluate_on,
+            "sleep": self.request.sleep,
+            "settings": ", ".join(f"{name}={value}" for name, value in settings.items()),
+        }
+
+    def keys(self) -> dict[str, str]:
+        """By condition, the key of everything that influences its results."""
+        shared = {
+            "code": code_fingerprint(),
+            "versions": versions(),
+            "dataset": self.dataset.fingerprint(),
+            "device": self.request.device,
+        }
+        return {
+            name: f"{name}-{key_of({**shared, **made.to_json()})}"
+            for name, made in self.conditions.items()
+        }
+
 
 def run_job(
     job: Job,
@@ -331,23 +357,19 @@ def run_job(
     InterruptedJobError
         On Ctrl-C; finished seeds are kept.
     """
-    config = job.config()
     folder.begin(*FINISHED)
-    folder.write_json("config.json", config)
-    shared = {name: config[name] for name in ("code", "versions")}
-    shared["dataset"] = config["dataset"]["fingerprint"]
-    shared["device"] = job.request.device
+    folder.write_json("config.json", job.config())
+    keys = job.keys()
     results: dict[str, list[SeedResult]] = {}
     done = 0
     try:
         for name, condition in job.conditions.items():
-            key = f"{name}-{key_of({**shared, **condition.to_json()})}"
+            key = keys[name]
             results[name] = []
             for seed in job.request.seeds:
                 start = time.perf_counter()
                 watched = analyses if name == job.request.asked else None
-                missing = fresh or (watched is not None and not watched.kept(key, seed))
-                result = None if missing else _stored(folder, key, seed)
+                result = None if fresh else _kept(folder, key, seed, watched)
                 note = "kept from an earlier run"
                 if result is None:
                     analyst = None if watched is None else SleepAnalyst(seed)
@@ -374,7 +396,24 @@ def run_job(
     return results
 
 
-def _stored(folder: RunFolder, key: str, seed: int) -> SeedResult | None:
+def planned(
+    job: Job, folder: RunFolder, *, fresh: bool, analyses: Analyses | None
+) -> list[Planned]:
+    """What :func:`run_job` would run, and what it would find finished."""
+    found = []
+    for name, key in job.keys().items():
+        watched = analyses if name == job.request.asked else None
+        kept = [s for s in job.request.seeds if not fresh and _kept(folder, key, s, watched)]
+        found.append(Planned(job.request.label(name), len(job.request.seeds), len(kept)))
+    return found
+
+
+def _kept(
+    folder: RunFolder, key: str, seed: int, analyses: Analyses | None
+) -> SeedResult | None:
+    """What an earlier run kept of a seed, with its analyses if they are wanted."""
+    if analyses is not None and not analyses.kept(key, seed):
+        return None
     data = folder.load(key, seed)
     if data is None or not folder.arrays(key, seed).is_file():
         return None

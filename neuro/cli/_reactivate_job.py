@@ -13,6 +13,7 @@ import numpy as np
 
 from neuro.analysis.stored import to_json
 from neuro.cli._errors import InterruptedJobError
+from neuro.cli._plan import Planned
 from neuro.errors import JobError
 from neuro.learning.reactivation_settings import ReactivationSettings
 from neuro.models.reactivation.experiment import BIASES, SeedOutcome, run_seed
@@ -75,6 +76,15 @@ class Request:
         """Of training, for one seed."""
         return 2 * len(BIASES[self.bias]) * self.settings.batches
 
+    def facts(self) -> dict[str, object]:
+        """What a person wants to know of the job before it runs, by name."""
+        settings = self.settings.to_json()
+        return {
+            "training": f"{self.batches} batches a seed",
+            "in spikes": self.spiking or "no",
+            "settings": ", ".join(f"{name}={value}" for name, value in settings.items()),
+        }
+
     def to_json(self) -> dict[str, Any]:
         """What influences the result of a seed."""
         return {
@@ -126,12 +136,24 @@ def _work(item: _Item) -> SeedOutcome:
         )
 
 
-def open_folder(request: Request, out: Path | None) -> RunFolder:
-    """The folder of a request, without what an earlier job wrote at its end."""
+def place(request: Request, out: Path | None, *, make: bool = True) -> RunFolder:
+    """The folder of a request: the one given, or its usual one."""
     usual = f"reactivate-{request.settings.task}"
     if request.bias == "biased":
         usual += "-biased"
-    folder = RunFolder(out or Path("results") / usual)
+    return RunFolder(out or Path("results") / usual, make=make)
+
+
+def planned(request: Request, folder: RunFolder) -> list[Planned]:
+    """What :func:`run` would run, and what it would find finished."""
+    key = key_of(request.to_json())
+    kept = [seed for seed in request.seeds if _kept(folder, key, seed)]
+    return [Planned("seeds", len(request.seeds), len(kept))]
+
+
+def open_folder(request: Request, out: Path | None) -> RunFolder:
+    """The folder of a request, without what an earlier job wrote at its end."""
+    folder = place(request, out)
     folder.begin(*FINISHED)
     folder.write_json(
         "config.json", {"job": "reactivate", **request.to_json(), "seeds": list(request.seeds)}

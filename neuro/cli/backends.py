@@ -1,10 +1,12 @@
-"""``neuro backends``: what can simulate here, and what is missing for the rest."""
+"""``neuro backends``: what can simulate here, and what mends what cannot."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+from neuro.errors import JobError
 
 
 def register(app: typer.Typer) -> None:
@@ -13,12 +15,26 @@ def register(app: typer.Typer) -> None:
 
 
 def backends(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[BACKEND]...",
+            help="Only these; exit status 1 if one of them cannot be used here.",
+        ),
+    ] = None,
     table: Annotated[
         bool,
         typer.Option("--table", help="What each backend can run, as Markdown (docs/backends.md)."),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """List the simulators that neuro can run on, and why the others cannot be used here."""
+    """Say what can be used here, what is missing, and the command that mends it.
+
+    Simulators with their ways of running (compilers, GPUs), and optional parts of neuro.
+    """
+    import json
+
+    from neuro.cli import _doctor
     from neuro.simulation import backends as installed, installed_backends
 
     if table:
@@ -30,6 +46,16 @@ def backends(
     if not found:
         typer.echo("no backend is installed; install neuro with pip, not from a bare folder")
         return
-    width = max(map(len, found))
-    for name, state in found.items():
-        typer.echo(f"{name:{width}}  {'available' if state is True else f'no: {state}'}")
+    unknown = [name for name in names or [] if name not in found]
+    if unknown:
+        raise JobError(f"no backend {unknown[0]!r}; installed: {', '.join(found)}")
+    chosen = {name: found[name] for name in names or found}
+    findings = {"backends": _doctor.backends(chosen)}
+    if not names:
+        findings["optional parts"] = _doctor.extras()
+    if as_json:
+        typer.echo(json.dumps(_doctor.to_json(findings), indent=1))
+    else:
+        typer.echo(_doctor.text(findings))
+    if names and any(state is not True for state in chosen.values()):
+        raise typer.Exit(1)

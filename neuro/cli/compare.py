@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neuro.cli._plan import DryRunOption
 from neuro.errors import JobError
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def compare(
         bool,
         typer.Option("--json", help="Print the content of metrics.json instead of the table."),
     ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Compare ways to learn continually: every row, data set and seed of a file, in parallel.
 
@@ -104,7 +106,7 @@ def compare(
     import json
 
     from neuro.cli import _compare_output as output
-    from neuro.cli._comparison_job import run_table
+    from neuro.cli._comparison_job import print_table_plan, run_table
     from neuro.cli._options import check_device, parse_seeds
     from neuro.learning import comparison_table
     from neuro.learning.comparison import read_comparison
@@ -112,10 +114,15 @@ def compare(
     workers = _workers(executor, jobs, scheduler)
     comparison = read_comparison(config, None if seeds is None else parse_seeds(seeds))
     check_device(comparison.device)
+    place = out or Path("results") / config.stem
+    if dry_run:
+        facts = {"executor": executor, "judged on": comparison.evaluate_on}
+        print_table_plan(comparison, place, data_root, facts)
+        return
     ran = run_table(
         "compare",
         comparison,
-        out or Path("results") / config.stem,
+        place,
         output.FINISHED,
         executor=workers,
         data_root=data_root,

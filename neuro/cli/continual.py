@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from neuro.cli._plan import DryRunOption, print_plan
 from neuro.errors import JobError
 
 EXAMPLES = """Examples:
@@ -251,6 +253,11 @@ def continual(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Compute seeds again that the folder already holds.")
     ] = False,
+    dry_run: DryRunOption = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the content of metrics.json instead of the table."),
+    ] = False,
 ) -> None:
     """Learn task after task, sleep in between, and see what is remembered.
 
@@ -324,15 +331,23 @@ def continual(
     job = jobs.Job(request, data, jobs.conditions(request))
     for condition in job.conditions.values():  # what cannot be is refused before a folder is made
         column_classes(condition.shown(data), condition.protocol, request.seeds[0])
-    folder = RunFolder(out or Path("results") / request.slug)
     check_device(device)
+    folder = RunFolder(out or Path("results") / request.slug, make=not dry_run)
     analyses = Analyses(folder) if analyse else None
-    results = jobs.run_job(job, folder, fresh=fresh, say=typer.echo, analyses=analyses)
+    if dry_run:
+        todo = jobs.planned(job, folder, fresh=fresh, analyses=analyses)
+        print_plan(folder.path, todo, job.facts())
+        return
+    say = partial(typer.echo, err=as_json)
+    results = jobs.run_job(job, folder, fresh=fresh, say=say, analyses=analyses)
 
     from neuro.cli import _continual_output as output
 
-    output.print_table(job, results, analyses)
     output.write(job, results, folder, analyses)
+    if as_json:
+        typer.echo((folder.path / "metrics.json").read_text(), nl=False)
+        return
+    output.print_table(job, results, analyses)
     typer.echo(f"written to {folder.path}: report.html, metrics.json, config.json and figures")
 
 

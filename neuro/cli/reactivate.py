@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from neuro.cli._plan import DryRunOption, print_plan
 from neuro.errors import JobError
 
 EXAMPLES = """Examples:
@@ -108,6 +110,7 @@ def reactivate(
         bool,
         typer.Option("--json", help="Print the content of metrics.json instead of the table."),
     ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Train noisy networks to know where they are, switch their input off, and see where they go.
 
@@ -140,9 +143,13 @@ def reactivate(
         seeds=parse_seeds(seeds),
         device=device,
     )
+    if dry_run:
+        folder = _reactivate_job.place(request, out, make=False)
+        print_plan(folder.path, _reactivate_job.planned(request, folder), request.facts())
+        return
     folder = _reactivate_job.open_folder(request, out)
     results = _reactivate_job.run(
-        request, folder, jobs or len(os.sched_getaffinity(0)), say=lambda line: typer.echo(line)
+        request, folder, jobs or len(os.sched_getaffinity(0)), say=partial(typer.echo, err=as_json)
     )
     metrics = _reactivate_output.write(request, results, folder)
     if as_json:

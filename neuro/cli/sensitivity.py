@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from neuro.cli._options import DatasetOption, LearnerOption, RehearsalOption, SleepOption
+from neuro.cli._plan import DryRunOption
 from neuro.errors import JobError
 
 EXAMPLES = """Examples:
@@ -94,6 +95,7 @@ def sensitivity(
         bool,
         typer.Option("--json", help="Print the content of metrics.json instead of the table."),
     ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Vary every setting of the sleep, one at a time, and see what is still remembered.
 
@@ -108,7 +110,7 @@ def sensitivity(
     import os
 
     from neuro.cli import _sensitivity_output
-    from neuro.cli._comparison_job import run_table
+    from neuro.cli._comparison_job import print_table_plan, run_table
     from neuro.cli._options import check_device, check_sleep, parse_seeds
     from neuro.dataset_name import DatasetName
     from neuro.datasets import load
@@ -146,10 +148,14 @@ def sensitivity(
         chosen=None if parameters is None else [name.strip() for name in parameters.split(",")],
         device=device,
     )
+    place = out or Path("results") / f"sensitivity-{DatasetName.parse(dataset).slug}"
+    if dry_run:
+        print_table_plan(study.comparison, place, data_root, {"judged on": "validation"})
+        return
     ran = run_table(
         "sensitivity",
         study.comparison,
-        out or Path("results") / f"sensitivity-{DatasetName.parse(dataset).slug}",
+        place,
         _sensitivity_output.FINISHED,
         executor=Processes(jobs or len(os.sched_getaffinity(0))),
         data_root=data_root,

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from neuro.cli._options import DatasetOption, LearnerOption, RehearsalOption, SleepOption
+from neuro.cli._plan import DryRunOption, Planned, print_plan
 from neuro.errors import JobError
 
 EXAMPLES = """Examples:
@@ -101,6 +102,7 @@ def tune(
             "images_per_task=3000.",
         ),
     ] = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Search learning rates and the sleep's settings; never looks at the test set.
 
@@ -144,6 +146,13 @@ def tune(
         evaluate_on="validation",
     )
     data = load(dataset, data_root)
+    space = Space(base.sleeper, data.shape[0])
+    if dry_run:
+        first = space.first()
+        facts = {"judged on": f"validation images, seeds {seeds}", "sampler": sampler}
+        facts["searched, from"] = ", ".join(f"{name}={first[name]:.4g}" for name in first)
+        print_plan(shown(study), [Planned("candidates, at most", trials)], facts)
+        return
     judge = Judge(
         dataset,
         None if data_root is None else os.path.abspath(data_root),
@@ -155,7 +164,7 @@ def tune(
     try:
         found = search(
             judge,
-            Space(base.sleeper, data.shape[0]),
+            space,
             judged,
             trials,
             study,

@@ -56,13 +56,40 @@ def test_backends_are_listed_with_their_state(
 ) -> None:
     import neuro.simulation
 
-    found = {"good": True, "missing": "needs a chip; buy one"}
+    found = {"reference": True, "missing": "needs a chip; buy one"}
     monkeypatch.setattr(neuro.simulation, "backends", lambda: found)
     assert main(["backends"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == ["good     available", "missing  no: needs a chip; buy one"]
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == ["backends", "reference available", "missing no: needs a chip; buy one"]
+    assert "optional parts" in lines
+    assert main(["backends", "reference"]) == 0
+    assert main(["backends", "reference", "missing"]) == 1
+    assert main(["backends", "nest"]) == 1
+    assert "no backend 'nest'; installed: reference, missing" in capsys.readouterr().err
     assert main(["continual", "--sleep", "missing"]) == 1
     assert "needs a chip" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_told_with_what_mends_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    def find(name: str) -> object:
+        return None if name in ("pyNN", "brian2cuda", "Cython") else really(name)
+
+    really = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert main(["backends", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    parts = {each["name"]: each for kind in told.values() for each in kind}
+    assert parts["brian2"]["usable"] and not parts["brian2, target='cpp'"]["usable"]
+    assert "apt install g++" in parts["brian2, target='cpp'"]["reason"]
+    assert "pip install cython" in parts["brian2, target='cython'"]["reason"]
+    assert "pip install 'neuro[cuda]'" in parts["brian2, target='cuda'"]["reason"]
+    assert "pip install 'neuro[pynn]'" in parts["pynn (PyNN scripts)"]["reason"]
+    assert parts["analysis (recordings as pandas, xarray, neo)"]["usable"]
 
 
 def test_check_gradient_passes_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
