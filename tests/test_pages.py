@@ -13,6 +13,7 @@ import typer
 
 import neuro as nr
 from neuro.cli import app
+from neuro.cli.bench import cases
 
 ROOT = Path(__file__).parent.parent
 
@@ -122,13 +123,21 @@ def test_the_code_of_the_page_on_predictive_coding(tmp_path):
 
 
 def commands():
-    """Every command that a page shows, as a list of words."""
+    """Every command that a page shows, in a block or in a line, as a list of words."""
     found = {}
     for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))):
-        for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
-            for line in block.splitlines():
-                if line.startswith("neuro "):
-                    found[line] = shlex.split(line, comments=True)[1:]
+        text = page.read_text()
+        lines = [
+            line
+            for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+            for line in block.splitlines()
+        ]
+        # In running text a name alone is a command's name; dots, capitals and braces stand for something.
+        inline = re.findall(r"`(neuro [a-z-]+ [^`\n]*)`", text)
+        lines += [line for line in inline if not re.search(r"[.…]{3}|…|[{}\[\]]|\b[A-Z]{3,}", line)]
+        for line in lines:
+            if line.startswith("neuro "):
+                found[line] = shlex.split(line, comments=True)[1:]
     return found
 
 
@@ -140,3 +149,5 @@ def test_commands_have_these_options(words, monkeypatch):
     command = typer.main.get_command(app)
     with command.make_context("neuro", [name, "--help"], resilient_parsing=True) as above:
         command.commands[name].make_context(name, rest, parent=above).close()
+    if name == "bench":
+        assert {case for case in rest if not case.startswith("-")} <= set(cases())

@@ -1,5 +1,7 @@
 """The wheel holds everything under the one package ``neuro``, and nothing else."""
 
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -63,6 +65,62 @@ def test_every_module_imports_from_the_wheel_alone(wheel, tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+PYTHONS = ("3.11", "3.12", "3.13")
+
+FIRST_DAY = """
+import numpy as np
+import neuro as nr
+
+assert "site-packages" in nr.__file__, nr.__file__
+net = nr.Network("demo", seed=0)
+inp = net.population("inp", nr.Poisson(rate=40.0), size=100)
+exc = net.population("exc", nr.LIF(tau_m=20e-3, v_threshold=1.0), size=50)
+net.connect(inp, exc, nr.fixed_probability(0.2, weight=0.3), plasticity=nr.PairSTDP(w_max=0.5))
+net.connect(exc, exc, nr.fixed_probability(0.1, nr.Normal(-0.1, 0.05)), delay=3e-3)
+net.record(exc)
+found = {}
+for backend, options in (("reference", {}), ("brian2", {"target": "numpy"}), ("torch", {})):
+    with nr.compile(net, backend, dt=1e-3, **options) as sim:
+        found[backend] = sim.run(0.5).spikes(exc)
+        assert np.array_equal(found[backend], found["reference"]), backend
+assert len(found["reference"][0]) > 100
+assert sum(state is True for state in nr.backends().values()) == 3, nr.backends()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", PYTHONS)
+def test_a_first_day_in_an_empty_environment(wheel, version, tmp_path):
+    """``pip install neuro`` with nothing but the registry, as a user would."""
+    python = shutil.which(f"python{version}")
+    if python is None or subprocess.run([python, "-c", ""], check=False).returncode:
+        pytest.skip(f"there is no python{version} here")
+    subprocess.run([python, "-m", "venv", tmp_path / "env"], check=True)
+    here = tmp_path / "env/bin"
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    env = clean | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+
+    def run(*command):
+        done = subprocess.run(
+            [here / command[0], *command[1:]],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("pip", "install", "--quiet", "--disable-pip-version-check", wheel)
+    run("python", "-c", FIRST_DAY)
+    assert "Usage: neuro" in run("neuro", "--help")
+    assert "pip install" in run("neuro", "backends")
+    run("neuro", "new", "project")
+    run("python", "project/network.py")
+    run("neuro", "continual", "--dataset", "digits", "--seeds", "0", "--no-joint", "--out", "run")
+    assert "accuracy" in (tmp_path / "run/metrics.json").read_text()
 
 
 def test_wheel_contents(wheel):
