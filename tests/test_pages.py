@@ -132,7 +132,7 @@ def commands():
             for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
             for line in block.splitlines()
         ]
-        # In running text a name alone is a command's name; dots, capitals and braces stand for something.
+        # In running text dots, capitals and braces stand for something.
         inline = re.findall(r"`(neuro [a-z-]+ [^`\n]*)`", text)
         lines += [line for line in inline if not re.search(r"[.…]{3}|…|[{}\[\]]|\b[A-Z]{3,}", line)]
         for line in lines:
