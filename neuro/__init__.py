@@ -19,7 +19,7 @@ connections  dense one_to_one fixed_probability fixed_in_degree fixed_out_degree
              distance_dependent convolution pooling transpose_of from_array from_sparse
 numbers      Uniform Normal
 run          backends compile lower Simulation Recording open_recording
-files        save load from_nir to_nir from_torch to_torch
+files        save load save_weights load_weights from_nir to_nir from_torch to_torch
 chip         loihi.quantise loihi.deploy loihi.translate
 data         datasets.load
 errors       NeuroError: DescriptionError EquationError UnitError CompileError BackendError
@@ -103,7 +103,14 @@ from neuro.synapses import (
 
 if TYPE_CHECKING:
     from neuro import backends as backends, datasets as datasets, loihi as loihi
-    from neuro.exchange import from_nir as from_nir, load as load, save as save, to_nir as to_nir
+    from neuro.exchange import (
+        from_nir as from_nir,
+        load as load,
+        load_weights as load_weights,
+        save as save,
+        save_weights as save_weights,
+        to_nir as to_nir,
+    )
     from neuro.exchange.torch_layers import from_torch as from_torch
     from neuro.exchange.torch_module import to_torch as to_torch
     from neuro.lowering import lower as lower
@@ -120,9 +127,11 @@ _LAZY = {
     "from_nir": "neuro.exchange.nir_reading",
     "from_torch": "neuro.exchange.torch_layers",
     "load": "neuro.exchange",
+    "load_weights": "neuro.exchange",
     "lower": "neuro.lowering",
     "open_recording": "neuro.streaming",
     "save": "neuro.exchange",
+    "save_weights": "neuro.exchange",
     "to_nir": "neuro.exchange.nir_writing",
     "to_torch": "neuro.exchange.torch_module",
 }

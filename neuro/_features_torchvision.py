@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import pickle
 from importlib import metadata
 from importlib.util import find_spec
@@ -17,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import nn
 
 from neuro.errors import DatasetError
@@ -36,17 +37,6 @@ BATCH = 32
 _OPTIONS: dict[str, dict[str, Any]] = {
     "googlenet": {"init_weights": False, "transform_input": True},
     "inception_v3": {"init_weights": False, "transform_input": True},
-}
-
-_SAFETENSORS = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
 }
 
 
@@ -168,10 +158,10 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         if path.suffix == ".safetensors":
-            found: Any = _safetensors(path.read_bytes())
+            found: Any = safetensors.torch.load(path.read_bytes())
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, SafetensorError) as error:
         raise _unreadable(path, error) from error
     except pickle.UnpicklingError as error:
         raise _unreadable(path, "it is damaged, or holds more than numbers") from error
@@ -187,22 +177,6 @@ def _unreadable(path: Path, reason: object) -> DatasetError:
         f"cannot read the weights {path}: {' '.join(str(reason).split())[:200]}; give a state "
         "dictionary as torch.save(network.state_dict(), FILE) writes it"
     )
-
-
-def _safetensors(data: bytes) -> dict[str, torch.Tensor]:
-    """Tensors of a safetensors file: a header of JSON, after its length, then the numbers."""
-    start = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:start])
-    tensors = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        first, end = entry["data_offsets"]
-        # A copy: torch wants memory that may be written to.
-        numbers = bytearray(data[start + first : start + end])
-        kind = _SAFETENSORS[entry["dtype"]]
-        tensors[name] = torch.frombuffer(numbers, dtype=kind).reshape(entry["shape"])
-    return tensors
 
 
 def _models(name: str) -> Any:

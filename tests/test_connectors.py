@@ -376,3 +376,8 @@ def test_blocks_stand_on_the_diagonal():
 def test_blocks_that_do_not_fit(arguments, message):
     with pytest.raises(nr.DescriptionError, match=message):
         weights(nr.block_diagonal(*arguments), 6, 4)
+
+
+def test_the_name_of_a_projection_is_not_the_projection():
+    with pytest.raises(nr.DescriptionError, match="transpose_of\\('there'\\): give the projection"):
+        nr.transpose_of("there")

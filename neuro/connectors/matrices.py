@@ -262,7 +262,17 @@ def transpose_of(projection: Projection) -> Connector:
     ----------
     projection : Projection
         Must own its weights (not be a transposed projection itself).
+
+    Raises
+    ------
+    DescriptionError
+        If it is no projection.
     """
+    if not hasattr(projection, "connector"):
+        raise DescriptionError(
+            f"transpose_of({projection!r}): give the projection itself, what net.connect returned"
+            " or net.projections[name]"
+        )
     if isinstance(projection.connector, Convolve):
         raise DescriptionError(
             f"transpose_of: {projection.name!r} is a convolution, whose weights are one kernel;"

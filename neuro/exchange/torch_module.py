@@ -65,6 +65,17 @@ class SpikingModule(nn.Module):
         """
         return {name: getattr(self, f"weight_{name}") for name in self._weight_names}
 
+    @property
+    def program(self) -> Program:
+        """What it runs."""
+        return self._program
+
+    def set_weights(self, projection: str, weights: Any) -> None:
+        """Replace the weights of a projection, in the shape that :attr:`weights` has."""
+        value = torch.as_tensor(np.asarray(weights), dtype=self._dtype)
+        with torch.no_grad():
+            self.weights[projection].copy_(value)
+
     # --- running ---
 
     def forward(
