@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro import _imagefolder
+from neuro.cache import cache_folder
 from neuro.dataset_name import CONV, DCT, DatasetName
 from neuro.datasets import Dataset
 from neuro.errors import DatasetError
@@ -216,10 +216,7 @@ def _code() -> str:
 
 def features_folder() -> Path:
     """Folder that features are kept in."""
-    if chosen := os.environ.get("NEURO_CACHE"):
-        return Path(chosen).expanduser() / "features"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "neuro" / "features"
+    return cache_folder() / "features"
 
 
 def _read(path: Path, key: str) -> Arrays | None:

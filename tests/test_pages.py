@@ -71,9 +71,9 @@ def test_the_code_of_the_page_on_backends_of_your_own(tmp_path):
 
 
 def test_the_code_of_the_readme(tmp_path):
-    accuracy, reference, brian2, torch, lava, *program, items = run("README.md", tmp_path)
+    accuracy, reference, native, brian2, torch, lava, *program, items = run("README.md", tmp_path)
     assert float(accuracy) > 0.5
-    spikes = {line.split()[1] for line in (reference, brian2, torch, lava)}
+    spikes = {line.split()[1] for line in (reference, native, brian2, torch, lava)}
     assert len(spikes) == 1, spikes
     assert any("arrive inp_exc" in line for line in program)
     few, some, many = json.loads(items)

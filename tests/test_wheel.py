@@ -86,7 +86,8 @@ for backend, options in (("reference", {}), ("brian2", {"target": "numpy"}), ("t
         found[backend] = sim.run(0.5).spikes(exc)
         assert np.array_equal(found[backend], found["reference"]), backend
 assert len(found["reference"][0]) > 100
-assert sum(state is True for state in nr.backends().values()) == 3, nr.backends()
+usable = {name for name, state in nr.backends().items() if state is True}
+assert usable >= {"reference", "brian2", "torch"}, nr.backends()
 """
 
 

@@ -86,7 +86,8 @@ class Brian2Backend:
             )
         from neuro.backends.brian2.drawing import draw
         from neuro.backends.brian2.engine import Brian2Engine
-        from neuro.backends.brian2.targets import Chooser, cache_folder
+        from neuro.backends.brian2.targets import Chooser
+        from neuro.cache import cache_folder
 
         folder = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
         plan = draw(program)

@@ -21,6 +21,7 @@ import numpy as np
 from neuro._version import __version__
 from neuro.backends.brian2.blueprint import Blueprint
 from neuro.backends.brian2.toolchain import SERIAL, Toolchain
+from neuro.equations import c_functions
 from neuro.equations.elementary import RECIPES
 from neuro.errors import BackendError
 from neuro.scratch import scratch_folder
@@ -108,6 +109,7 @@ def _manifest(plan: Blueprint, tools: Toolchain) -> dict[str, str]:
     code = hashlib.sha256()
     for path in sorted(p for p in here.iterdir() if p.suffix in (".py", ".h", ".cpp", ".cu")):
         code.update(path.read_bytes())
+    code.update(Path(c_functions.__file__).read_bytes())
     code.update(repr(RECIPES).encode())  # printed into the C text
     # Indices of traces are compiled in; "all" depends on the number of synapses.
     traces = hashlib.sha256()

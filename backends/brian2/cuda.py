@@ -22,12 +22,12 @@ from typing import Any
 import brian2
 
 from neuro.backends.brian2.blueprint import Blueprint, Synapses
-from neuro.backends.brian2.ctext import C_FUNCTIONS, CASTS
 from neuro.backends.brian2.model import Model, build
 from neuro.backends.brian2.nvcc import SOURCE, makefile
 from neuro.backends.brian2.printing import OWN
 from neuro.backends.brian2.sandbox import sandbox
 from neuro.backends.brian2.standalone import HEADER, Main
+from neuro.equations.c_functions import C_FUNCTIONS, CASTS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports distutils, and tests that nobody asked for

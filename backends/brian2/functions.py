@@ -1,7 +1,7 @@
 """The functions of the equation language as functions of Brian2, for its three code generators.
 
-C++ and Cython share the C texts of :mod:`.ctext`; NumPy uses the functions that the reference
-backend uses. Both give the same bits.
+C++ and Cython share the C texts of :mod:`neuro.equations.c_functions`; NumPy uses the functions
+that the reference backend uses. Both give the same bits.
 
 Importing this module imports Brian2.
 """
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from brian2.core.functions import Function
 
-from neuro.backends.brian2.ctext import C_FUNCTIONS, CASTS, CFunction
 from neuro.backends.brian2.printing import OWN
+from neuro.equations.c_functions import C_FUNCTIONS, CASTS, CFunction
 from neuro.equations.evaluation import OPERATIONS
 
 

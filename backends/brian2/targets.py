@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from neuro.backends.brian2 import buildcache
@@ -21,13 +20,6 @@ NUMPY_OBJECT, NUMPY_EVENT, NUMPY_SYNAPSE, ACTIVE_SYNAPSES = 15e-6, 30e-9, 10e-9,
 
 #: A build of the C++ target takes about this long, in seconds, plus some for each object.
 BUILD, BUILD_OBJECT = 5.0, 0.3
-
-
-def cache_folder() -> Path:
-    """``$NEURO_CACHE``, else ``neuro`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    if chosen := os.environ.get("NEURO_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neuro"
 
 
 class Chooser:

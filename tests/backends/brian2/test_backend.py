@@ -14,6 +14,7 @@ from neuro.backends.brian2 import BACKEND, targets
 from neuro.backends.brian2.drawing import draw
 from neuro.backends.brian2.printing import Printer
 from neuro.backends.brian2.rules import split
+from neuro.cache import cache_folder
 from neuro.equations.expression import Name, parse_expression, substitute
 from neuro.errors import BackendError, CompileError
 from neuro.lowering import lower
@@ -86,10 +87,10 @@ def test_rules_that_visit_every_synapse_count_as_work(tmp_path):
 
 def test_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("NEURO_CACHE", str(tmp_path))
-    assert targets.cache_folder() == tmp_path
+    assert cache_folder() == tmp_path
     monkeypatch.delenv("NEURO_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert targets.cache_folder() == tmp_path / "neuro"
+    assert cache_folder() == tmp_path / "neuro"
 
 
 def test_the_users_brian2_is_left_alone(tiny, cache):

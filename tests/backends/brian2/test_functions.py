@@ -10,8 +10,8 @@ import pytest
 
 from neuro.backends.brian2 import BACKEND
 from neuro.backends.brian2.compiler import COMPILE_FLAGS, compiler
-from neuro.backends.brian2.ctext import C_FUNCTIONS
 from neuro.backends.brian2.printing import OWN
+from neuro.equations.c_functions import C_FUNCTIONS
 from neuro.equations.elementary import RECIPES
 from neuro.equations.evaluation import OPERATIONS, evaluator
 from neuro.equations.expression import Name, parse_expression, substitute

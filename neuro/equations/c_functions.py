@@ -1,10 +1,8 @@
-"""The functions of the equation language in C, for Brian2's C++ and Cython targets.
+"""The functions of the equation language in C, for the backends that compile.
 
 The C text does what NumPy does: NaN passes through ``min``, ``max`` and ``clip``, ``%`` takes the
 sign of the divisor, and the functions of :mod:`neuro.equations.elementary` are printed from their
-recipes. Compiled as :mod:`.compiler` demands, it gives the same bits.
-
-Importing this module does not import Brian2.
+recipes. Compiled without fast-math and without fused multiply-add, it gives the same bits.
 """
 
 from __future__ import annotations
@@ -130,7 +128,7 @@ def _literal(value: float) -> str:
 
 # --- all functions ------------------------------------------------------------------------------
 
-#: C function of each operator and function of the language that :mod:`.printing` prints as a call.
+#: C function of each operator and function of the language that C and C++ know otherwise.
 C_FUNCTIONS: Mapping[str, CFunction] = {
     "/": CFunction("xy", "return x / y;"),
     "%": CFunction(
