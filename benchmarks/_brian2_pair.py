@@ -1,8 +1,10 @@
 """A network compiled by neuro beside the same one written by hand in Brian2, in one run.
 
-Both are C++ programs that Brian2's code generation has made. They run by turns. Three figures are
-compared: the time of a whole run, the time of the compiled program alone (neuro draws the spikes
-of sources before it starts), and the program's peak of memory. Compiling is not counted.
+Neuro compiles it twice: by Brian2's code generation, as the peer is made, and by the backend
+``native``. All run by turns. Of Brian2's programs three figures are compared: the time of a whole
+run, the time of the compiled program alone (neuro draws the spikes of sources before it starts),
+and the program's peak of memory; of the native one, that runs in this process, the time of a whole
+run. Compiling is not counted.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ class Pair:
         What the peer needs to know.
     tolerance : float
         Share by which the two numbers of spikes may differ, beside what chance allows.
+    native_bar : float
+        How many times as fast as the peer the native backend is to be.
     """
 
     title: str
@@ -59,6 +63,7 @@ class Pair:
     peer: str
     data: Mapping[str, ArrayLike]
     tolerance: float
+    native_bar: float = 1.0
 
 
 def compare(pair: Pair, repeats: int) -> list[dict[str, Any]]:
@@ -74,14 +79,22 @@ def compare(pair: Pair, repeats: int) -> list[dict[str, Any]]:
         data = {"dt": pair.dt, "duration": pair.duration, **pair.data}
         peer, theirs = build_by_hand(pair.peer, data, folder)
         cache = folder / "cache"
-        with compile(pair.network, "brian2", pair.dt, target="cpp", cache_dir=cache) as sim:
+        with (
+            compile(pair.network, "brian2", pair.dt, target="cpp", cache_dir=cache) as sim,
+            compile(pair.network, "native", pair.dt, cache_dir=cache) as native,
+        ):
             fresh = sim.state()
             sim.run_steps(1, False)  # builds
             program = Watched(next(p for p in cache.rglob("main") if p.is_file()))
             runs: list[tuple[_Run, _Run]] = []
+            natively: list[float] = []
             ours = 0
             for turn in range(repeats):
                 sim.restore(fresh)
+                native.restore(fresh)
+                begin = time.perf_counter()
+                native.run(pair.duration, progress=False)
+                natively.append(time.perf_counter() - begin)
                 if turn % 2:
                     other = _run_theirs(peer, folder)
                     ours, own = _run_ours(sim, pair, program)
@@ -92,7 +105,10 @@ def compare(pair: Pair, repeats: int) -> list[dict[str, Any]]:
     apart = abs(ours - theirs)
     if apart > pair.tolerance * theirs + 4 * math.sqrt(ours + theirs):
         raise BackendError(f"{pair.title}: {ours} spikes, the peer has {theirs}")
-    return _results(pair.title, runs, {"spikes": f"{ours}, by hand {theirs}"})
+    pairs = [(own, other.whole) for own, (_, other) in zip(natively, runs, strict=True)]
+    fast = _result(f"{pair.title}: native, run [s]", pairs, pair.native_bar)
+    results = _results(pair.title, runs, {"spikes": f"{ours}, by hand {theirs}"})
+    return [{**fast, **_details(pairs)}, *results]
 
 
 @dataclass(frozen=True)

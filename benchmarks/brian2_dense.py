@@ -49,6 +49,7 @@ def case(
         peer="_handwritten_dense",
         data={f"w{i}": w for i, w in enumerate(weights)} | {"layers": len(weights), "rates": rates},
         tolerance=0.02,
+        native_bar=3.0,
     )
     return compare(pair, repeats)
 

@@ -43,6 +43,7 @@ def case(inputs: int = 1000, duration: float = 100.0, repeats: int = 5) -> list[
         peer="_handwritten_stdp",
         data={"inputs": inputs, "gmax": gmax},
         tolerance=0.25,
+        native_bar=1.5,
     )
     return compare(pair, repeats)
 
