@@ -39,7 +39,7 @@ demo: setup  ## learn digits awake, sleep in spikes, remember: about a minute
 # --no-deps: only what defines a layer is needed.
 $(VENV)/.tests-done: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	    --no-build-isolation --editable '.[docs]'
+	    --no-build-isolation --editable '.[docs,pynn]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	    snntorch==1.0.0 norse==1.1.0 nirtorch==2.6 spikingjelly==2.0.0 loguru==0.7.3
 	touch $@

@@ -68,7 +68,7 @@ def to_json(findings: Mapping[str, list[Finding]]) -> dict[str, Any]:
 def text(findings: Mapping[str, list[Finding]]) -> str:
     """Lines to read: a heading of every kind, and one line for each finding."""
     width = max(len(finding.name) for found in findings.values() for finding in found)
-    lines = []
+    lines: list[str] = []
     for kind, found in findings.items():
         lines += ["", kind] if lines else [kind]
         for each in found:

@@ -100,8 +100,9 @@ def load_weights(target: Simulation | SpikingModule, path: str | Path) -> None:
         if not np.all(np.isfinite(given[name])):
             raise DescriptionError(f"{where}: {name!r} has NaN or infinite weights")
         if isinstance(form, Sparse) and f"{name}.pre" in given:
-            same = [given.get(f"{name}.{side}") for side in ("pre", "post")]
-            if not all(map(np.array_equal, same, _synapses(form))):
+            stored = [given.get(f"{name}.{side}", np.zeros(0)) for side in ("pre", "post")]
+            own = _synapses(form)
+            if not all(np.array_equal(a, b) for a, b in zip(stored, own, strict=True)):
                 raise DescriptionError(
                     f"{where}: {name!r} joins other pairs of units; make the network with the "
                     "seed and connector that it was saved with"

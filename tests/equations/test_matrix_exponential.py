@@ -1,4 +1,6 @@
-"""The matrix exponential against closed forms and SciPy's."""
+"""The matrix exponential against closed forms, whatever the units of its variables."""
+
+import math
 
 import numpy as np
 import pytest
@@ -7,46 +9,49 @@ import scipy.linalg
 from neuro.equations.matrix_exponential import expm
 
 
-@pytest.mark.parametrize("a", [0.0, -1e-9, -0.005, 0.3, -0.51, -40.0, 12.0])
-def test_diagonal_and_alpha_function(a):
-    assert expm(np.array([[a]])) == pytest.approx(np.exp(a), rel=4e-15 * max(1, abs(a)))
-    # dx/dt = a x + h, dh/dt = a h: x(1) = e^a (x + h)
-    found = expm(np.array([[a, 1.0], [0.0, a]]))
-    expected = np.exp(a) * np.array([[1.0, 1.0], [0.0, 1.0]])
-    assert np.allclose(found, expected, rtol=1e-14 * max(1, abs(a)), atol=0)
-    assert found[1, 0] == 0.0
+@pytest.mark.parametrize("coupling", [1e-12, 1e-3, 1.0, 50.0, 1e6, 1e9, 1e15])
+@pytest.mark.parametrize("below", [False, True])
+def test_a_current_drives_a_membrane(coupling, below):
+    """v in volts, I in amperes, C in farads: one element is far larger than all the others."""
+    a, b, dt = -1 / 20e-3, -1 / 5e-3, 1e-4
+    matrix = np.array([[a, coupling], [0.0, b]]) * dt
+    between = coupling * (math.exp(a * dt) - math.exp(b * dt)) / (a - b)
+    expected = np.array([[math.exp(a * dt), between], [0.0, math.exp(b * dt)]])
+    if below:
+        matrix, expected = matrix.T, expected.T
+    found = expm(matrix)
+    np.testing.assert_allclose(found, expected, rtol=4e-15, atol=0)
+    assert found[1, 0] == 0 or below
 
 
-def test_rotation_and_nilpotent():
-    angle = 2.5
-    found = expm(np.array([[0.0, -angle], [angle, 0.0]]))
-    c, s = np.cos(angle), np.sin(angle)
-    assert np.allclose(found, [[c, -s], [s, c]], rtol=0, atol=1e-14)
-    chain = np.diag([2.0, 3.0], 1)  # powers above the second are zero
-    assert np.array_equal(expm(chain), np.eye(3) + chain + chain @ chain / 2)
+@pytest.mark.parametrize("scale", [1.0, 1e6, 1e12])
+def test_variables_that_drive_each_other(scale):
+    """An oscillator whose two variables are counted in units of different size."""
+    omega, decay, dt = 300.0, 20.0, 1e-3
+    matrix = np.array([[-decay, omega * scale], [-omega / scale, -decay]]) * dt
+    c, s = math.cos(omega * dt), math.sin(omega * dt)
+    expected = math.exp(-decay * dt) * np.array([[c, s * scale], [-s / scale, c]])
+    np.testing.assert_allclose(expm(matrix), expected, rtol=1e-14)
 
 
-@pytest.mark.parametrize("scale", [1e-4, 0.1, 1.0, 7.0])
-def test_random_matrices_against_scipy(scale):
-    rng = np.random.default_rng(0)
-    many = scale * rng.normal(size=(30, 5, 5))
-    found = expm(many)
-    for matrix, ours in zip(many, found, strict=True):
-        theirs = scipy.linalg.expm(matrix)
-        assert np.abs(ours - theirs).max() <= 1e-12 * np.abs(theirs).max()
+def test_units_change_nothing_but_units():
+    """Any chain of linear equations, counted in other units, is the same to rounding."""
+    draw = np.random.default_rng(0)
+    for _ in range(50):
+        matrix = draw.normal(size=(5, 5)) * (draw.random((5, 5)) < 0.5) - np.eye(5)
+        units = 2.0 ** draw.integers(-30, 30, 5)
+        found = expm(matrix * units[:, None] / units)
+        np.testing.assert_allclose(
+            found / units[:, None] * units, scipy.linalg.expm(matrix), rtol=1e-11, atol=1e-12
+        )
 
 
-def test_one_step_of_a_membrane_to_the_last_digits():
-    # Membrane, current and constant drive, as integration hands them over; 60 digits by mpmath.
-    mpmath = pytest.importorskip("mpmath")
-    dt, tau, tau_s = 1e-4, 20e-3, 5e-3
-    rates = np.zeros((4, 4))
-    rates[0] = [-1 / tau, 1 / tau, 1.0, 0.0]
-    rates[1] = [0.0, -1 / tau_s, 0.0, 1.0]
-    with mpmath.workdps(60):
-        exact = mpmath.expm(mpmath.matrix((rates * dt).tolist()))
-        expected = np.array(exact.tolist(), dtype=float)
-    found = expm(rates * dt)
-    known = expected != 0
-    assert np.abs(found[known] / expected[known] - 1).max() < 5e-16
-    assert not found[~known].any()
+def test_many_at_once_and_a_strong_decay():
+    rates = np.array([1.0, 30.0, 300.0])
+    matrices = np.zeros((3, 2, 2))
+    matrices[:, 0, 0], matrices[:, 1, 1], matrices[:, 0, 1] = -rates, -2 * rates, 1e8
+    found = expm(matrices)
+    np.testing.assert_allclose(found[:, 0, 0], np.exp(-rates), rtol=1e-12)
+    np.testing.assert_allclose(
+        found[:, 0, 1], 1e8 * (np.exp(-rates) - np.exp(-2 * rates)) / rates, rtol=1e-12
+    )
