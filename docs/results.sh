@@ -72,4 +72,4 @@ done
 "$neuro" reactivate --task head-direction --bias biased --seeds 0-4 --out "$out/reactivate-turning"
 "$neuro" reactivate --task position --seeds 0-4 --out "$out/reactivate-position"
 "$neuro" reactivate --task anchor --seeds 0-4 --set offline_steps=16000 --set burn_in=8000 --set start=point --out "$out/reactivate-long"
-"$neuro" reactivate --task anchor --seeds 0-1 --spiking brian2 --pools stochastic --out "$out/reactivate-stochastic"
+"$neuro" reactivate --task anchor --seeds 0-4 --spiking native --pools stochastic --out "$out/reactivate-stochastic"
