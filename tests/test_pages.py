@@ -95,6 +95,13 @@ def test_the_code_of_the_page_on_reactivation(tmp_path):
     assert 0.7 < peak < 1.3
 
 
+def test_the_code_of_the_page_on_pynn(tmp_path):
+    pytest.importorskip("pyNN")
+    spikes, shape = run("docs/pynn.md", tmp_path)
+    assert float(spikes.split()[0]) > 0
+    assert shape == "40 (301, 2)"
+
+
 def test_the_code_of_the_page_on_nir(tmp_path):
     assert run("docs/nir.md", tmp_path) == []
     assert (tmp_path / "net.nir").is_file()

@@ -1,9 +1,7 @@
 """Finding the module, setting it up, and the procedural interface."""
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,13 +33,6 @@ def test_a_script_that_chooses_its_simulator(tmp_path):
         check=True,
     )
     assert found.stdout.strip() == "True"
-
-
-def test_the_script_of_the_documentation(sim, capsys):
-    page = Path(__file__).parents[2] / "docs" / "pynn.md"
-    code = re.search(r"```python\n(.*?)```", page.read_text(), re.DOTALL)[1]
-    exec(code, {})
-    assert capsys.readouterr().out.splitlines()[1] == "40 (301, 2)"
 
 
 def test_without_pynn_it_says_how_to_get_it():
