@@ -9,7 +9,7 @@ DEMO_OUT ?= results/demo
 # The options of ruff live in setup.cfg with those of every other tool; ruff itself cannot read it.
 RUFF = $(shell $(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); print(' '.join(p['ruff']['options'].split()))")
 
-.PHONY: help setup demo docs test test-all test-wheel lint results bench bench-env notebooks clean
+.PHONY: help setup demo docs test test-all test-wheel coverage lint results bench bench-env notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,13 @@ test: lint $(VENV)/.tests-done  ## linters, types and the fast tests
 
 test-all: setup $(VENV)/.tests-done  ## the slow tests as well
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+# Workers and Lava's processes are measured, too; modules that the pytest plugin imports as well.
+coverage: $(VENV)/.tests-done  ## lines that the fast tests run, by module
+	rm -rf build/coverage && mkdir -p build/coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -n 2 --dist loadgroup -m "not slow" -q
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --skip-covered
 
 test-wheel: setup  ## install the wheel in empty environments of Python 3.11, 3.12 and 3.13, and use it
 	$(BIN)/python -m pytest tests/test_wheel.py -m slow -v
