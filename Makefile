@@ -55,7 +55,7 @@ coverage: $(VENV)/.tests-done  ## lines that the fast tests run, by module
 	rm -rf build/coverage && mkdir -p build/coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -n 2 --dist loadgroup -m "not slow" -q
 	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report --skip-covered
+	$(BIN)/python -m coverage report --skip-covered --sort=cover
 
 test-wheel: setup  ## install the wheel in empty environments of Python 3.11, 3.12 and 3.13, and use it
 	$(BIN)/python -m pytest tests/test_wheel.py -m slow -v

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neuro.backends.native.build import library
 from neuro.backends.native.source import Writer
-from neuro.backends.native.tables import Key, delay_tables, synapse_tables
+from neuro.backends.native.tables import Key, delay_tables, synapse_table
 from neuro.connectivity import IntArray, Sparse
 from neuro.engine import Engine, Recorded, State
 from neuro.program import Arrive, Plasticity, Program
@@ -72,7 +72,7 @@ class NativeEngine(Engine):
             elif what == "spike count":
                 tables[key] = np.zeros(1, np.int64)
             elif key not in tables and what in _LISTS:
-                tables |= synapse_tables(program, name)
+                tables |= synapse_table(program, name, what)
             elif key not in tables and what.startswith("delay"):
                 tables |= self._delays(name)
         for name, array in program.arrays.items():  # those that no step uses are kept as well

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neuro.backends.native.printing import C_TYPES
 from neuro.connectivity import Convolution, Sparse
+from neuro.errors import CompileError
 from neuro.program import Program
 
 Key = tuple[str, ...]
@@ -61,27 +62,30 @@ class Pointers:
         return _TYPES[key[0]]
 
 
-def synapse_tables(program: Program, owner: str) -> dict[Key, NDArray[Any]]:
-    """Rows and columns of the synapses of a projection that is not dense."""
+def synapse_table(program: Program, owner: str, what: str) -> dict[Key, NDArray[Any]]:
+    """A list of the synapses of a projection that is not dense; those of columns come together."""
     connectivity = program.connectivity[owner]
     assert isinstance(connectivity, Sparse | Convolution)
     synapses, weight = connectivity.expand()
     if synapses.count >= 2**31:
-        raise OverflowError(f"projection {owner!r} has {synapses.count} synapses")
+        raise CompileError(
+            f"projection {owner!r} has {synapses.count} synapses; backend 'native' counts them in "
+            "32 bits: split the projection"
+        )
+    if what == "start":
+        return {(what, owner): synapses.row_start.astype(np.int64)}
+    if what == "target":
+        return {(what, owner): synapses.targets.astype(np.int32)}
+    if what == "weight":
+        return {(what, owner): weight.astype(np.int32)}
     rows = synapses.rows
     order = np.lexsort((rows, synapses.targets))
-    tables: dict[Key, NDArray[Any]] = {
-        ("start", owner): synapses.row_start.astype(np.int64),
-        ("target", owner): synapses.targets.astype(np.int32),
-        ("column start", owner): np.searchsorted(
-            synapses.targets[order], np.arange(synapses.n_post + 1)
-        ).astype(np.int64),
+    start = np.searchsorted(synapses.targets[order], np.arange(synapses.n_post + 1))
+    return {
+        ("column start", owner): start.astype(np.int64),
         ("column source", owner): rows[order].astype(np.int32),
         ("column synapse", owner): order.astype(np.int32),
     }
-    if isinstance(connectivity, Convolution):
-        tables["weight", owner] = weight.astype(np.int32)
-    return tables
 
 
 def delay_tables(
