@@ -77,10 +77,10 @@ class TimedSleep:
 
 
 def case(quick: bool = False) -> list[dict[str, object]]:
-    """Time reference and brian2 (C++); figures are seconds for all five sleeps."""
+    """Time reference, native and brian2 (C++); figures are seconds for all five sleeps."""
     name = "five published sleeps of a trained 784-1200-1200-10"
     results = []
-    for backend in ("reference", "brian2"):
+    for backend in ("reference", "native", "brian2"):
         result: dict[str, object] = {
             "case": f"{name}, {backend}, one core, seconds",
             "peer": "literature: RTX 3080 Ti",

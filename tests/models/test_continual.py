@@ -134,7 +134,9 @@ def test_normalised_gains_use_the_largest_activity_seen(digits: Dataset) -> None
     assert night(network, 0, mean, 0, Silent()).steps == 60
 
 
-@pytest.mark.parametrize("target", ["numpy", pytest.param("cpp", marks=pytest.mark.build)])
+@pytest.mark.parametrize(
+    "target", ["numpy", pytest.param("cpp", marks=[pytest.mark.build, pytest.mark.slow])]
+)
 def test_the_whole_protocol_is_equal_on_every_backend(digits: Dataset, target: str) -> None:
     # Training between sleeps would blow up any difference: only equal bits end in equal bits.
     kept: dict[str, list[np.ndarray]] = {}

@@ -189,7 +189,10 @@ def test_sleep_of_the_feed_forward_network_uses_the_largest_activity_in_test_mod
     ("backend", "options"),
     [
         ("brian2", {"target": "numpy"}),
-        pytest.param("brian2", {"target": "cpp"}, marks=pytest.mark.build),
+        ("native", {}),
+        pytest.param(
+            "brian2", {"target": "cpp"}, marks=[pytest.mark.build, pytest.mark.slow]
+        ),
         ("torch", {}),
     ],
 )

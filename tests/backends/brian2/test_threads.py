@@ -43,6 +43,7 @@ def large() -> nr.Network:
     return net
 
 
+@pytest.mark.slow
 @pytest.mark.build
 @pytest.mark.parametrize("threads", [2, 3])
 def test_the_bits_of_one_thread(cache, threads):
@@ -68,8 +69,12 @@ def test_one_build_serves_every_number_but_one(tiny, cache):
     plan = draw(tiny())
     one, several = (buildcache.program_folder(plan, cache, Cpp(shared)) for shared in (False, True))
     assert one != several
+    expected = REFERENCE.compile(tiny()).run(300, Silent())
     for threads in (2, 3):
-        BACKEND.compile(tiny(), target="cpp", threads=threads, cache_dir=cache).run(1, Silent())
+        ours = BACKEND.compile(tiny(), target="cpp", threads=threads, cache_dir=cache)
+        found = ours.run(300, Silent())
+        for population, events in expected.spikes.items():
+            assert np.array_equal(found.spikes[population], events), population
         assert buildcache.is_built(several)
     manifest = json.loads((several / buildcache.MANIFEST).read_text())
     assert manifest["flags"].split()[-1] == "-fopenmp"

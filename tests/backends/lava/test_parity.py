@@ -46,7 +46,13 @@ def same(ours: Engine, theirs: Engine, steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["user_rule", "sigma_delta", "reward_stdp", "convolution_and_pooling"]
+    "name",
+    [
+        "user_rule",
+        "reward_stdp",
+        pytest.param("sigma_delta", marks=pytest.mark.slow),
+        pytest.param("convolution_and_pooling", marks=pytest.mark.slow),
+    ],
 )
 def test_expanded_in_the_fast_tests(name: str) -> None:
     """All scenarios in expanded mode take minutes: ``--neuro-backend lava:mode=expanded``."""

@@ -304,7 +304,8 @@ def cycle(count: int) -> None:
             sim.close()
 
 
-@pytest.mark.parametrize("cycles", [4, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cycles", [4, 200])
 def test_many_compilations(cycles: int) -> None:
     """Compile, run, close, again and again: no handles, no children, no memory."""
     cycle(3)

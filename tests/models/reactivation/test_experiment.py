@@ -75,8 +75,8 @@ def test_what_the_claim_says_even_of_small_networks(found):
 def test_the_networks_in_spikes(experiment, pools, monkeypatch):
     monkeypatch.setattr("neuro.models.reactivation.experiment.SPIKING_TRAJECTORIES", 40)
     monkeypatch.setattr("neuro.models.reactivation.experiment.SPIKING_STEPS", 40)
-    found = in_spikes(experiment, "torch", pools)
-    assert found["backend"] == "torch"
+    found = in_spikes(experiment, "native", pools)
+    assert found["backend"] == "native"
     conditions = {"noisy_k1", "noisy_sqrt2", "clean_noise"}
     if pools == "integrate":
         conditions.add("noisy_k0")
